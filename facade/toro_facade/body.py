@@ -1,0 +1,67 @@
+"""Reading of request bodies, never beyond their limit."""
+
+from __future__ import annotations
+
+from toro_facade.exchange import Exchange
+from toro_facade.media import is_json_body
+from toro_facade.outcome import Refused
+
+__all__ = ["ClientGone", "read_body", "read_form", "read_resource"]
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+class ClientGone(Exception):
+    """The client hung up, or was cut off, before its body was complete."""
+
+
+async def read_resource(exchange: Exchange) -> bytes:
+    """Read the resource a client sent. Raises Refused (400, 413, 415), ClientGone."""
+    content_type = exchange.header(b"content-type")
+    if not is_json_body(content_type, sniffed=True):
+        raise _unsupported()
+    body = await read_body(exchange, exchange.services.settings.max_body)
+    if not body:
+        raise Refused(400, "required", "The request has no body; send the resource as JSON.")
+    if not is_json_body(content_type, sniffed=body.lstrip(b" \t\r\n")[:1] == b"{"):
+        raise _unsupported()
+    return body
+
+
+async def read_form(exchange: Exchange, limit: int) -> bytes:
+    """Read a form. Raises Refused (413, 415), ClientGone."""
+    content_type = exchange.header(b"content-type").partition(";")[0].strip().lower()
+    body = await read_body(exchange, min(limit, exchange.services.settings.max_body))
+    if body and content_type != _FORM:
+        raise Refused(415, "not-supported", f"The body is not a form: send it as {_FORM}.")
+    return body
+
+
+async def read_body(exchange: Exchange, limit: int) -> bytes:
+    """Read the body, refusing it by its Content-Length or as soon as it is longer than `limit`. Raises Refused, ClientGone."""
+    if exchange.header(b"content-encoding").strip().lower() not in ("", "identity"):
+        raise Refused(415, "not-supported", "Compressed bodies are not supported: send it without Content-Encoding.")
+    announced = exchange.header(b"content-length")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    chunks = []
+    size = 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, "too-long", f"The body is larger than this server accepts, which is {limit} bytes.")
+
+
+def _unsupported() -> Refused:
+    return Refused(415, "not-supported", "The body is not FHIR R4 JSON in UTF-8: send it as application/fhir+json.")

@@ -1,0 +1,111 @@
+"""One request as the interactions see it: parsed headers, the core to call, and what its answer has to look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import Receive, Scope
+
+from toro_core.settings import Settings
+from toro_core.v1 import Core, GetCapabilitiesResponse, Metadata
+from toro_facade.links import Links
+from toro_facade.media import FHIR_JSON, Media, accepted, format_named
+from toro_facade.outcome import Refused
+from toro_facade.policy import Policy
+from toro_facade.query import Pair, pairs
+
+__all__ = ["Exchange", "Services"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What every request shares."""
+
+    core: Core
+    settings: Settings
+    policy: Policy
+    capabilities: GetCapabilitiesResponse
+    links: Links
+    started: str
+    """When the server started, as a FHIR dateTime."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """A request. `parameters` holds what its query says beyond `_format` and `_pretty`, which have gone into `media`."""
+
+    services: Services
+    scope: Scope
+    receive: Receive
+    headers: Mapping[bytes, bytes]
+    request_id: str
+    resource_type: str = ""
+    resource_id: str = ""
+    version_id: str = ""
+    media: Media = FHIR_JSON
+    parameters: list[Pair] = field(default_factory=list)
+    client_id: str = ""
+
+    def header(self, name: bytes) -> str:
+        """Return a header by its lower-case name; several of a name are joined by commas, a missing one is empty."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def metadata(self) -> Metadata:
+        """Return what goes to the core beside each message."""
+        bearer = self.headers.get(b"authorization")
+        request_id = ("x-request-id", self.request_id)
+        return (("authorization", bearer.decode("latin-1")), request_id) if bearer else (request_id,)
+
+    @property
+    def timeout(self) -> float:
+        """Return the deadline of a call to the core, in seconds."""
+        return self.services.settings.call_timeout
+
+    @property
+    def name(self) -> str:
+        """Return the name of the resource the path names, as in `Patient/123`."""
+        return f"{self.resource_type}/{self.resource_id}"
+
+    def base(self) -> str:
+        """Return the server's URL as the client knows it."""
+        return self.services.links.base(self.header(b"host"))
+
+    def fhir_base(self) -> str:
+        """Return the FHIR base URL as the client knows it."""
+        return f"{self.base()}/fhir"
+
+    def negotiate(self) -> None:
+        """Take `media` from Accept, `_format` and `_pretty`, and `parameters` from the query. Raises Refused (400, 406)."""
+        query: bytes = self.scope["query_string"]
+        given = pairs(query) if query else []
+        if not any(name == "_format" for name, _ in given):
+            media = accepted(self.headers.get(b"accept", b"").decode("latin-1"))
+            if media is None:
+                raise _unacceptable()
+            self.media = media
+        self.parameters = self.take_format(given) if given else given
+
+    def take_format(self, given: list[Pair]) -> list[Pair]:
+        """Let `_format` and `_pretty` decide about `media` and return the other parameters. Raises Refused (400, 406)."""
+        rest = []
+        for name, value in given:
+            if name == "_format":
+                media = format_named(value)
+                if media is None:
+                    raise _unacceptable()
+                self.media = Media(content_type=media.content_type, pretty=self.media.pretty)
+            elif name == "_pretty":
+                if value not in ("true", "false"):
+                    raise Refused(400, "value", "_pretty is true or false.")
+                self.media = Media(content_type=self.media.content_type, pretty=value == "true")
+            else:
+                rest.append((name, value))
+        return rest
+
+
+def _unacceptable() -> Refused:
+    return Refused(
+        406, "not-supported", "This server answers in JSON: accept application/fhir+json or application/json."
+    )

@@ -1,0 +1,94 @@
+"""Content negotiation: https://hl7.org/fhir/R4/http.html#mime-type"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+__all__ = ["FHIR_JSON", "JSON", "Media", "accepted", "format_named", "is_json_body"]
+
+_FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+_UTF8: Final = frozenset({"utf-8", "utf8"})
+_Q: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+_NAMES: Final = ("application/fhir+json", "application/json")
+_FORMATS: Final = {"json": 0, "application/fhir+json": 0, "application/json": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A media type to answer in, indented or not."""
+
+    content_type: bytes
+    pretty: bool = False
+
+    def render(self, body: bytes) -> bytes:
+        """Indent JSON where that was asked for; the text of numbers and strings stays as it is."""
+        return msgspec.json.format(body, indent=2) if self.pretty and body else body
+
+
+FHIR_JSON: Final = Media(content_type=b"application/fhir+json; charset=utf-8")
+JSON: Final = Media(content_type=b"application/json; charset=utf-8")
+_MEDIA: Final = (FHIR_JSON, JSON)
+
+
+@lru_cache(maxsize=256)
+def accepted(accept: str) -> Media | None:
+    """Choose by an Accept header (RFC 9110, 12.5.1): the highest q, then the narrower range, then FHIR's own type. None is 406."""
+    if not accept.strip():
+        return FHIR_JSON
+    ranges = [parsed for text in accept.split(",") if (parsed := _range(text))]
+    best: tuple[float, int, int] = (0.0, 0, 0)
+    for position, name in enumerate(_NAMES):
+        matching = [(specificity, q) for kind, specificity, q in ranges if kind in (name, "application/*", "*/*")]
+        if matching:
+            specificity, q = max(matching)
+            best = max(best, (q, specificity, -position))
+    q, _, position = best
+    return _MEDIA[-position] if q > 0 else None
+
+
+def format_named(name: str) -> Media | None:
+    """Choose by a `_format` parameter, in which an unescaped plus has become a space. None is 406."""
+    essence, parameters = _media_type(name.replace(" ", "+").replace(";+", ";"))
+    found = _FORMATS.get(essence)
+    return None if found is None or not _speaks(parameters) else _MEDIA[found]
+
+
+@lru_cache(maxsize=256)
+def is_json_body(content_type: str, *, sniffed: bool) -> bool:
+    """Tell whether a body of this Content-Type may be FHIR JSON; `sniffed` says that it begins as a JSON object does.
+
+    What clients send when nobody told them what to send is taken for JSON if it looks like it: nothing, `text/plain`
+    (fetch), `application/x-www-form-urlencoded` (curl -d).
+    """
+    if not content_type:
+        return True
+    essence, parameters = _media_type(content_type)
+    if essence == "application/x-www-form-urlencoded":
+        return sniffed and _speaks(parameters)
+    return essence in (*_NAMES, "text/plain") and _speaks(parameters)
+
+
+def _range(text: str) -> tuple[str, int, float] | None:
+    essence, parameters = _media_type(text)
+    weight = parameters.pop("q", "1")
+    if "/" not in essence or not _Q.fullmatch(weight) or not _speaks(parameters):
+        return None
+    specificity = 0 if essence == "*/*" else 1 if essence.endswith("/*") else 2
+    return essence, specificity, float(weight)
+
+
+def _media_type(text: str) -> tuple[str, dict[str, str]]:
+    essence, *rest = text.split(";")
+    pairs = (part.partition("=") for part in rest if part.strip())
+    return essence.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def _speaks(parameters: dict[str, str]) -> bool:
+    return (
+        parameters.get("charset", "utf-8").lower() in _UTF8 and parameters.get("fhirversion", "4.0") in _FHIR_VERSIONS
+    )

@@ -1,0 +1,114 @@
+"""FHIR capabilities, generated from the running policy: https://hl7.org/fhir/R4/http.html#capabilities"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from toro_core.v1 import TypeCapability
+from toro_facade.answer import Answer
+from toro_facade.exchange import Exchange, Services
+from toro_facade.headers import matches
+from toro_facade.media import FHIR_JSON, JSON
+
+__all__ = ["Metadata", "capability_statement"]
+
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_KEPT = 16
+"""Statements kept, one a base URL: there are several only where the Host header says the base."""
+
+
+class Metadata:
+    """Answers `GET /fhir/metadata` from bytes made once. Its `mode` makes no difference: no terminology is served."""
+
+    def __init__(self) -> None:
+        """Begin with nothing made."""
+        self._made: dict[str, tuple[bytes, str]] = {}
+
+    async def __call__(self, exchange: Exchange) -> Answer:
+        """Answer with the CapabilityStatement, or 304 where the client has it."""
+        body, etag = self._statement(exchange.services, exchange.base())
+        headers = [
+            (b"etag", etag.encode("ascii")),
+            (b"access-control-allow-origin", b"*"),
+            (b"cache-control", b"no-cache"),
+        ]
+        if matches(exchange.header(b"if-none-match"), etag):
+            return Answer(status=304, headers=headers)
+        headers.append((b"content-type", exchange.media.content_type))
+        return Answer(headers=headers, body=exchange.media.render(body))
+
+    def _statement(self, services: Services, base: str) -> tuple[bytes, str]:
+        if base not in self._made:
+            if len(self._made) >= _KEPT:
+                self._made.clear()
+            body = msgspec.json.encode(capability_statement(services, base))
+            self._made[base] = body, f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+        return self._made[base]
+
+
+def capability_statement(services: Services, base: str) -> dict[str, Any]:
+    """Say what is live: https://hl7.org/fhir/R4/capabilitystatement.html"""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": services.started,
+        "kind": "instance",
+        "software": {"name": "Toro", "version": services.capabilities.software_version or "0"},
+        "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
+        "fhirVersion": services.capabilities.fhir_version or "4.0.1",
+        "format": [str(media.content_type.partition(b";")[0], "ascii") for media in (FHIR_JSON, JSON)] + ["json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": "Reads, searches and writes need an access token of SMART backend services.",
+                "security": _security(base),
+                "resource": list(_resources(services)),
+            }
+        ],
+    }
+
+
+def _security(base: str) -> dict[str, Any]:
+    return {
+        "extension": [
+            {"url": _OAUTH_URIS, "extension": [{"url": "token", "valueUri": f"{base}/auth/token"}]},
+        ],
+        "cors": False,
+        "service": [
+            {"coding": [{"system": _SECURITY_SERVICES, "code": "SMART-on-FHIR"}], "text": "SMART backend services"}
+        ],
+        "description": "Get an access token with a signed assertion (private_key_jwt) at the token endpoint.",
+    }
+
+
+def _resources(services: Services) -> Iterator[dict[str, Any]]:
+    able = {known.resource_type: known for known in services.capabilities.types}
+    for name, codes in services.policy.types.items():
+        yield _resource(able[name], codes)
+
+
+def _resource(able: TypeCapability, codes: tuple[str, ...]) -> dict[str, Any]:
+    resource: dict[str, Any] = {"type": able.resource_type}
+    if able.supported_profiles:
+        resource["supportedProfile"] = list(able.supported_profiles)
+    resource["interaction"] = [{"code": code} for code in codes]
+    resource["versioning"] = "versioned" if "vread" in codes else "no-version"
+    resource["readHistory"] = "vread" in codes
+    resource["updateCreate"] = False
+    resource["conditionalCreate"] = False
+    resource["conditionalRead"] = "full-support" if "read" in codes else "not-supported"
+    resource["conditionalUpdate"] = False
+    resource["conditionalDelete"] = "not-supported"
+    if "search-type" in codes and able.search_parameters:
+        resource["searchParam"] = [
+            {"name": known.code, "definition": known.definition, "type": known.type}
+            if known.definition
+            else {"name": known.code, "type": known.type}
+            for known in able.search_parameters
+        ]
+    return resource

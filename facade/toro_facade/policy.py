@@ -1,0 +1,148 @@
+"""The exposure policy: what partners may do. Routes, 405s, the CapabilityStatement and the documented table derive from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from toro_core.settings import Settings, SettingsError
+from toro_core.v1 import GetCapabilitiesResponse, Interaction
+
+__all__ = [
+    "CODES",
+    "OPERATIONS",
+    "PUBLISHED",
+    "SUPPORTING",
+    "Grant",
+    "Policy",
+    "Published",
+    "published_table",
+    "running_policy",
+]
+
+Grant = Literal["read", "search", "create", "update"]
+
+CODES: Final[Mapping[Grant, tuple[str, ...]]] = {
+    "read": ("read", "vread", "history-instance"),
+    "search": ("search-type",),
+    "create": ("create",),
+    "update": ("update",),
+}
+"""The R4 interactions each grant stands for: http://hl7.org/fhir/restful-interaction"""
+
+_INTERACTIONS: Final[Mapping[Interaction, str]] = {
+    Interaction.INTERACTION_READ: "read",
+    Interaction.INTERACTION_VREAD: "vread",
+    Interaction.INTERACTION_HISTORY_INSTANCE: "history-instance",
+    Interaction.INTERACTION_SEARCH_TYPE: "search-type",
+    Interaction.INTERACTION_CREATE: "create",
+    Interaction.INTERACTION_UPDATE: "update",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A row of the published table."""
+
+    types: tuple[str, ...]
+    grants: tuple[Grant, ...]
+
+
+PUBLISHED: Final = (
+    Published(
+        types=("Patient", "Encounter", "Condition", "Appointment"),
+        grants=("read", "search", "create", "update"),
+    ),
+    Published(
+        types=(
+            "Observation",
+            "MedicationRequest",
+            "AllergyIntolerance",
+            "Immunization",
+            "DocumentReference",
+            "ServiceRequest",
+            "DiagnosticReport",
+        ),
+        grants=("read", "search", "create"),
+    ),
+    Published(
+        types=("Practitioner", "MedicationStatement", "Account", "Coverage"),
+        grants=("read", "search"),
+    ),
+)
+"""What partners are promised: fifteen types."""
+
+SUPPORTING: Final = Published(
+    types=(
+        "Organization",
+        "Location",
+        "Medication",
+        "PractitionerRole",
+        "Provenance",
+        "Procedure",
+        "Composition",
+        "Group",
+        "Binary",
+        "Device",
+        "CarePlan",
+        "CareTeam",
+        "Goal",
+        "RelatedPerson",
+        "Schedule",
+        "Slot",
+        "Specimen",
+    ),
+    grants=("read", "search"),
+)
+"""What the published types refer to: a closed list."""
+
+OPERATIONS: Final[tuple[str, ...]] = ()
+"""Operations that can be exposed by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What answers: by type, the R4 interactions that are live; types and interactions in the order they are listed in."""
+
+    types: Mapping[str, tuple[str, ...]]
+    operations: tuple[str, ...]
+
+
+def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) -> Policy:
+    """Intersect what the settings expose with what the core can do. Raises SettingsError on an unknown operation."""
+    able = {
+        known.resource_type: [_INTERACTIONS[i] for i in known.interactions if i in _INTERACTIONS]
+        for known in capabilities.types
+    }
+    if settings.expose == "full":
+        wanted = {name: tuple(_INTERACTIONS.values()) for name in able}
+    else:
+        wanted = _wanted((*PUBLISHED, SUPPORTING) if settings.supporting else PUBLISHED)
+    types = {name: tuple(code for code in codes if code in able.get(name, ())) for name, codes in wanted.items()}
+    return Policy(
+        types={name: codes for name, codes in types.items() if codes},
+        operations=_operations(settings.operations),
+    )
+
+
+def published_table() -> str:
+    """Render the published and the supporting rows as the Markdown table of the documentation."""
+    lines = ["| type | REST interactions |", "|---|---|"]
+    for row in (*PUBLISHED, SUPPORTING):
+        lines.append(f"| {', '.join(row.types)} | {' · '.join(row.grants)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _wanted(rows: tuple[Published, ...]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(code for grant in row.grants for code in CODES[grant]) for row in rows for name in row.types}
+
+
+def _operations(named: tuple[str, ...] | None) -> tuple[str, ...]:
+    unknown = [name for name in named or () if name not in OPERATIONS]
+    if unknown:
+        known = ", ".join(OPERATIONS) or "none yet"
+        raise SettingsError(
+            f"operations names {unknown[0]!r}, which is no operation of this server; there are: {known}"
+        )
+    return OPERATIONS if named is None else tuple(named)

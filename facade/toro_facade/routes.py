@@ -1,0 +1,183 @@
+"""From method and path to the interaction that answers, as the policy has it. https://hl7.org/fhir/R4/http.html"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from toro_facade.answer import Answer
+from toro_facade.create import create
+from toro_facade.exchange import Exchange
+from toro_facade.health import live, ready
+from toro_facade.history import instance_history
+from toro_facade.home import home
+from toro_facade.keys import keys
+from toro_facade.metadata import Metadata
+from toro_facade.outcome import Refused
+from toro_facade.policy import Policy
+from toro_facade.read import read
+from toro_facade.search import search, search_by_form
+from toro_facade.smart import smart_configuration
+from toro_facade.token import token
+from toro_facade.update import update
+from toro_facade.vread import vread
+
+__all__ = ["Endpoint", "Found", "Handler", "Routes"]
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What answers. `negotiates`: in FHIR's media types; `protected`: only with an access token."""
+
+    handler: Handler
+    template: str
+    negotiates: bool = False
+    protected: bool = False
+
+
+class Found(NamedTuple):
+    """An endpoint with what the path says."""
+
+    endpoint: Endpoint
+    resource_type: str = ""
+    resource_id: str = ""
+    version_id: str = ""
+
+
+_Methods: TypeAlias = Mapping[str, tuple[str, Handler]]
+"""By HTTP method, the interaction and its handler; HEAD goes with GET."""
+
+_SHAPES: Final[Mapping[str, _Methods]] = {
+    "": {"GET": ("search-type", search), "POST": ("create", create)},
+    "/_search": {"POST": ("search-type", search_by_form)},
+    "/_history": {},
+    "/{id}": {"GET": ("read", read), "PUT": ("update", update)},
+    "/{id}/_history": {"GET": ("history-instance", instance_history)},
+    "/{id}/_history/{vid}": {"GET": ("vread", vread)},
+}
+"""What a type has by the rest of its path: every interaction that is built."""
+
+_NAMES: Final[Mapping[tuple[str, str], str]] = {
+    ("", "GET"): "search",
+    ("", "POST"): "create",
+    ("", "PUT"): "conditional update",
+    ("", "DELETE"): "conditional delete",
+    ("/_search", "POST"): "search",
+    ("/_history", "GET"): "history of a type",
+    ("/{id}", "GET"): "read",
+    ("/{id}", "PUT"): "update",
+    ("/{id}", "PATCH"): "patch",
+    ("/{id}", "DELETE"): "delete",
+    ("/{id}/_history", "GET"): "history",
+    ("/{id}/_history/{vid}", "GET"): "version read",
+}
+
+
+class Routes:
+    """Finds endpoints by dictionary look-ups, prepared once from the policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Prepare the endpoints of every exposed type."""
+        self._fixed = _fixed()
+        self._types = {
+            name: {shape: _endpoints(f"/fhir/{name}{shape}", methods, codes) for shape, methods in _SHAPES.items()}
+            for name, codes in policy.types.items()
+        }
+
+    def find(self, method: str, path: str) -> Found:
+        """Find what answers. Raises Refused: 404 for what is not there, 405 for what is off."""
+        if len(path) > 1 and path[-1] == "/":
+            path = path[:-1]
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            endpoint = fixed.get(method)
+            if endpoint is None:
+                raise _off(fixed, f"{method} of {path}")
+            return Found(endpoint=endpoint)
+        _, first, *segments = path.split("/")
+        if first != "fhir" or not segments:
+            raise _nothing_here()
+        shapes = self._types.get(segments[0])
+        if shapes is None:
+            raise _unknown(segments[0])
+        shape, resource_id, version_id = _shape(segments)
+        endpoints = shapes[shape]
+        found = endpoints.get(method)
+        if found is None:
+            raise _off(
+                endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
+            )
+        return Found(endpoint=found, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+
+
+def _shape(segments: list[str]) -> tuple[str, str, str]:
+    """Name the shape of a path under `/fhir`, and the ids in it."""
+    match segments:
+        case [_]:
+            return "", "", ""
+        case [_, "_search" | "_history" as special]:
+            return f"/{special}", "", ""
+        case [_, resource_id] if resource_id[:1] != "$":
+            return "/{id}", resource_id, ""
+        case [_, resource_id, "_history"]:
+            return "/{id}/_history", resource_id, ""
+        case [_, resource_id, "_history", version_id]:
+            return "/{id}/_history/{vid}", resource_id, version_id
+    if segments[-1].startswith("$"):
+        raise Refused(404, "not-supported", "This server has no such operation; /fhir/metadata lists what there is.")
+    raise _nothing_here()
+
+
+def _endpoints(template: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
+    made = {
+        method: Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+        for method, (code, handler) in methods.items()
+        if code in codes
+    }
+    return _with_head(made)
+
+
+def _fixed() -> dict[str, dict[str, Endpoint]]:
+    metadata = Endpoint(handler=Metadata(), template="/fhir/metadata", negotiates=True)
+    found: dict[str, dict[str, Endpoint]] = {
+        "/fhir/metadata": {"GET": metadata},
+        "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
+        "/fhir": {},
+        "/fhir/_history": {},
+        "/fhir/_search": {},
+    }
+    plain: dict[str, Handler] = {
+        "/": home,
+        "/.well-known/smart-configuration": smart_configuration,
+        "/fhir/.well-known/smart-configuration": smart_configuration,
+        "/auth/jwks": keys,
+        "/health/live": live,
+        "/health/ready": ready,
+    }
+    found.update({path: {"GET": Endpoint(handler=handler, template=path)} for path, handler in plain.items()})
+    return {path: _with_head(methods) for path, methods in found.items()}
+
+
+def _with_head(methods: dict[str, Endpoint]) -> dict[str, Endpoint]:
+    return {**methods, "HEAD": methods["GET"]} if "GET" in methods else methods
+
+
+def _off(endpoints: Mapping[str, Endpoint], what: str) -> Refused:
+    allowed = ", ".join(sorted(endpoints))
+    text = f"{what} is not offered here; " + (
+        f"offered are {allowed}." if allowed else "nothing is offered at this path."
+    )
+    return Refused(405, "not-supported", text, ((b"allow", allowed.encode("ascii")),))
+
+
+def _unknown(resource_type: str) -> Refused:
+    if resource_type.startswith("$"):
+        return Refused(404, "not-supported", "This server has no such operation; /fhir/metadata lists what there is.")
+    return Refused(404, "not-supported", "This server has no such resource type; /fhir/metadata lists those it has.")
+
+
+def _nothing_here() -> Refused:
+    return Refused(404, "not-found", "There is nothing at this path; the API is under /fhir, see /fhir/metadata.")

@@ -1,0 +1,127 @@
+"""The HTTP server: uvicorn, run by hand, so that it drains before the core is closed and cuts slow clients off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from toro_core.settings import Settings, SettingsError
+from toro_core.v1 import Core, GetCapabilitiesRequest
+from toro_facade.app import create_app
+from toro_facade.connection import Patience, http_protocol
+
+__all__ = ["serve", "serving"]
+
+_BACKLOG = 2048
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@asynccontextmanager
+async def serving(core: Core, settings: Settings) -> AsyncIterator[Settings]:
+    """Serve a core over HTTP; gives the settings with the port it got, and drains at the end.
+
+    Raises SettingsError where the port is taken or the settings are not safe, CallError where the core cannot be reached.
+    """
+    settings.check_http()
+    capabilities = await core.GetCapabilities(GetCapabilitiesRequest(), timeout=settings.call_timeout)
+    with contextlib.closing(_listen(settings)) as listener:
+        settings = replace(settings, port=listener.getsockname()[1])
+        server = _Server(_config(create_app(core, settings, capabilities), settings), settings)
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            started = asyncio.create_task(server.listening.wait())
+            await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
+            started.cancel()
+            yield settings
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def serve(core: Core, settings: Settings, started: Callable[[Settings], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; `started` is told the settings with the port. Raises as `serving` does."""
+    stop = asyncio.Event()
+    with _stopping(stop):
+        async with serving(core, settings) as running:
+            gc.collect()
+            gc.freeze()  # what is there now stays: collections need not look at it again
+            started(running)
+            await stop.wait()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to `serve` and looks after its connections' clocks."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self._patience = Patience(headers=settings.header_timeout, body=settings.body_timeout)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        for connection in list(self.server_state.connections):
+            connection.sweep(self._patience)  # type: ignore[union-attr]
+        return await super().on_tick(counter)
+
+
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=http_protocol(),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_grace),
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind the port before anything is said to be served."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port} ({reason}): stop what uses it, or choose another --port"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def _stopping(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` on the signals that end a server, and put back what was there before."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

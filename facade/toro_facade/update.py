@@ -1,0 +1,29 @@
+"""FHIR update: https://hl7.org/fhir/R4/http.html#update"""
+
+from __future__ import annotations
+
+from toro_core.v1 import UpdateResourceRequest
+from toro_facade.answer import Answer
+from toro_facade.body import read_resource
+from toro_facade.exchange import Exchange
+from toro_facade.headers import expected_version
+from toro_facade.outcome import Refused
+from toro_facade.resource import no_parameters
+from toro_facade.write import content_wanted, written_answer
+
+__all__ = ["update"]
+
+
+async def update(exchange: Exchange) -> Answer:
+    """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update."""
+    no_parameters(exchange)
+    if exchange.header(b"if-none-match"):
+        raise Refused(501, "not-supported", "If-None-Match is not supported on an update; leave it out.")
+    request = UpdateResourceRequest(
+        name=exchange.name,
+        etag=expected_version(exchange.header(b"if-match")),
+        json=await read_resource(exchange),
+        content=content_wanted(exchange),
+    )
+    answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
+    return written_answer(exchange, answer.resource, created=answer.created)

@@ -1,0 +1,71 @@
+"""Lists of resources under one key of a posting table, in the order of their sort values."""
+
+# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal, NamedTuple, TypeAlias
+
+from toro_sqlite.sql import Sql, any_of, join
+
+__all__ = ["Posting", "postings_rids", "postings_where"]
+
+_Table: TypeAlias = Literal["token", "reference", "uri"]
+
+_ITEM: dict[_Table, str] = {"token": "code", "reference": "target", "uri": "value"}
+_CHUNK = 500
+
+
+class Posting(NamedTuple):
+    """One list: `item` is a token's code, a reference's target or a uri; `system` is a token's."""
+
+    table: _Table
+    pid: int
+    item: int | str
+    system: int = -1
+
+    @property
+    def where(self) -> Sql:
+        """Select the list's rows, by columns that no other table in a search has."""
+        if self.table == "token":
+            return Sql("param = ? AND code = ? AND system = ?", (self.pid, self.item, self.system))
+        return Sql(f"param = ? AND {_ITEM[self.table]} = ?", (self.pid, self.item))
+
+
+def postings_where(postings: Sequence[Posting]) -> Sql:
+    """Test whether a resource is in one of the lists: an exact key each."""
+    return any_of(
+        [
+            Sql(f"EXISTS (SELECT 1 FROM {table} p WHERE ") + where + Sql(" AND p.sort = @sort AND p.rid = @rid)")
+            for table, where in _groups(postings)
+        ]
+    )
+
+
+def postings_rids(postings: Sequence[Posting]) -> Sql:
+    """List the resources in the lists."""
+    return join(" UNION ALL ", (Sql(f"SELECT rid FROM {table} WHERE ") + where for table, where in _groups(postings)))
+
+
+def _groups(postings: Sequence[Posting]) -> Iterator[tuple[_Table, Sql]]:
+    """Take lists together that differ in their item alone."""
+    if len(postings) == 1:
+        yield postings[0].table, postings[0].where
+        return
+    ordered = sorted(postings, key=lambda each: each[:2] + each[3:])
+    for (table, pid, system), group in groupby(ordered, key=lambda each: (each.table, each.pid, each.system)):
+        items = [posting.item for posting in group]
+        if table != "token":
+            # Numbers of this package; one parameter, however many they are.
+            yield (
+                table,
+                Sql(f"param = ? AND {_ITEM[table]} IN (SELECT value FROM json_each(?))", (pid, json.dumps(items))),
+            )
+            continue
+        for start in range(0, len(items), _CHUNK):
+            chunk = items[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            yield table, Sql(f"param = ? AND code IN ({marks}) AND system = ?", (pid, *chunk, system))

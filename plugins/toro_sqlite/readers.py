@@ -1,0 +1,113 @@
+"""Read-only connections: one on the event loop for what is quick, a few in threads for what turns out not to be."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from toro_core.errors import StorageBusy
+from toro_sqlite.faults import fault, is_interrupt
+from toro_sqlite.names import Names
+
+__all__ = ["Readers"]
+
+T = TypeVar("T")
+
+_INLINE_SECONDS = 0.005
+"""How long a read may hold the event loop before it is stopped and begun again on a thread."""
+_INLINE_STEPS, _THREAD_STEPS = 1_000, 20_000
+"""SQLite's steps between two looks at the clock, or at whether the caller still waits."""
+_THREADS = 4
+
+
+class Readers:
+    """Runs reads, each in one snapshot."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        """Open the event loop's connection now and the threads' when they are first needed."""
+        self._connect = connect
+        self._pool = ThreadPoolExecutor(_THREADS, "toro-sqlite-reader")
+        self._idle: list[Names] = []
+        self._turns = asyncio.Semaphore(_THREADS)
+        self._deadline = 0.0
+        self._closed = False
+        self._inline = Names(connect())
+        self._inline.connection.set_progress_handler(self._overruns, _INLINE_STEPS)
+
+    def now(self, work: Callable[[Names], T]) -> T:
+        """Run a point read here."""
+        self._check_open()
+        self._deadline = float("inf")
+        try:
+            return work(self._inline)
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+    async def soon(self, work: Callable[[Names], T]) -> T:
+        """Run here within the budget, else again on a thread."""
+        self._check_open()
+        self._deadline = time.monotonic() + _INLINE_SECONDS
+        try:
+            return _snapshot(self._inline, work)
+        except sqlite3.Error as error:
+            if not is_interrupt(error):
+                raise fault(error) from error
+        return await self.later(work)
+
+    async def later(self, work: Callable[[Names], T]) -> T:
+        """Run on a thread; the work stops soon after its caller is cancelled."""
+        self._check_open()
+        await self._turns.acquire()
+        try:
+            names = self._idle.pop() if self._idle else Names(self._connect())
+            stop = threading.Event()
+            names.connection.set_progress_handler(stop.is_set, _THREAD_STEPS)
+            running = asyncio.get_running_loop().run_in_executor(self._pool, _snapshot, names, work)
+        except BaseException:
+            self._turns.release()
+            raise
+        running.add_done_callback(lambda done: self._return(names, done))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+    async def close(self) -> None:
+        """Finish what runs and close the connections."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown)
+        # The callbacks that return connections are queued on this loop.
+        for _ in range(_THREADS):
+            await self._turns.acquire()
+        for names in (self._inline, *self._idle):
+            names.connection.close()
+
+    def _return(self, names: Names, done: asyncio.Future[T] | Future[T]) -> None:
+        self._idle.append(names)
+        self._turns.release()
+        if not done.cancelled():
+            done.exception()  # looked at, so that a cancelled caller's is not "never retrieved"
+
+    def _overruns(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageBusy("the storage is closed")
+
+
+def _snapshot(names: Names, work: Callable[[Names], T]) -> T:
+    connection = names.connection
+    connection.execute("BEGIN")
+    try:
+        return work(names)
+    finally:
+        connection.execute("ROLLBACK")

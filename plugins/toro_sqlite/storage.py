@@ -1,0 +1,106 @@
+"""The storage contract over one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from toro_core.search.plan import SearchPlan
+from toro_core.storage import Capability, HistoryPlan, Key, Page, StateRecord, Storage, Stored, Write
+from toro_sqlite import pages, reads, state
+from toro_sqlite.commits import commit
+from toro_sqlite.connections import open_reader, open_writer
+from toro_sqlite.faults import fault
+from toro_sqlite.location import database_path, prepare
+from toro_sqlite.readers import Readers
+from toro_sqlite.writer import Writer
+
+__all__ = ["SqliteStorage", "open_sqlite"]
+
+_INLINE_KEYS = 100
+"""Keys up to which many reads are still quick."""
+
+
+@asynccontextmanager
+async def open_sqlite(url: str, *, lock_seconds: float = 5.0, max_bytes: int | None = None) -> AsyncIterator[Storage]:
+    """Open `sqlite:///toro.db` or `sqlite:////var/toro.db`, creating the file where it is missing.
+
+    `lock_seconds` is how long to wait for another process's write; `max_bytes` is what the file may not grow beyond.
+    Raises Unsupported for a file that is not this version's, StorageError where it cannot be opened.
+    """
+    path = database_path(url)
+    try:
+        await asyncio.to_thread(prepare, path)
+        connection = await asyncio.to_thread(partial(open_writer, path, timeout=lock_seconds, max_bytes=max_bytes))
+    except sqlite3.Error as error:
+        raise fault(error) from error
+    writer = Writer(connection, asyncio.get_running_loop())
+    try:
+        readers = Readers(partial(open_reader, path, timeout=lock_seconds))
+        try:
+            yield SqliteStorage(writer, readers)
+        finally:
+            await readers.close()
+    finally:
+        await writer.close()
+
+
+class SqliteStorage:
+    """One database: a writer's thread and readers."""
+
+    capabilities: frozenset[Capability] = frozenset(("transactions", "history", "state_ttl"))
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        """Serve over these, which the caller closes."""
+        self._writer = writer
+        self._readers = readers
+
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        """Return the current version, which may be a tombstone, or the given one."""
+        return self._readers.now(lambda names: reads.read(names, key, version))
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        """Return the current versions in the order of the keys."""
+        keys = tuple(keys)
+        run = self._readers.soon if len(keys) <= _INLINE_KEYS else self._readers.later
+        return await run(lambda names: reads.read_many(names, keys))
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        """Write every one or none."""
+        writes = tuple(writes)
+        if not writes:
+            return ()
+        return await self._writer.submit(lambda transaction: commit(transaction, writes), weight=len(writes))
+
+    async def search(self, plan: SearchPlan) -> Page:
+        """Return one page."""
+        return await self._readers.soon(lambda names: pages.page(names, plan))
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        """Count all matches."""
+        return await self._readers.soon(lambda names: pages.count(names, plan, at_most))
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        """Return versions, newest first."""
+        return await self._readers.soon(lambda names: reads.history(names, plan))
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        """Write a state record."""
+        return await self._writer.submit(lambda transaction: state.put_state(transaction, key, value, if_revision, ttl))
+
+    async def get_state(self, key: str) -> StateRecord | None:
+        """Return a live state record."""
+        return self._readers.now(lambda names: state.get_state(names, key))
+
+    async def list_state(self, prefix: str) -> Sequence[StateRecord]:
+        """Return the live state records under a prefix."""
+        return await self._readers.soon(lambda names: state.list_state(names, prefix))
+
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        """Delete a state record."""
+        return await self._writer.submit(lambda transaction: state.delete_state(transaction, key, if_revision))

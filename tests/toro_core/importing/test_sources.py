@@ -1,0 +1,94 @@
+"""Reading FHIR files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toro_core.importing import Incoming, Refused, find_files, read_file
+
+
+def resources(path: Path) -> list[dict[str, Any]]:
+    return [one.resource for one in read_file(path) if isinstance(one, Incoming)]
+
+
+def refused(path: Path) -> list[Refused]:
+    return [one for one in read_file(path) if isinstance(one, Refused)]
+
+
+def test_folders_are_searched_and_other_files_left(tmp_path: Path) -> None:
+    for name in ("b.ndjson", "a.json", "deep/c.ndjson.gz", "readme.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in find_files([tmp_path])] == ["a.json", "b.ndjson", "c.ndjson.gz"]
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.json"):
+        find_files([tmp_path / "gone.json"])
+
+
+@pytest.mark.parametrize("ending", [".ndjson", ".ndjson.gz"])
+def test_a_bad_line_is_told_by_its_number_and_the_rest_is_read(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"Patient{ending}"
+    text = b'{"resourceType":"Patient","id":"1"}\n\n{"resourceType":\n{"resourceType":"Patient","id":"2"}'
+    path.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
+    assert [one["id"] for one in resources(path)] == ["1", "2"]
+    assert [one.place for one in refused(path)] == [f"Patient{ending}:3"]
+
+
+def test_a_torn_gzip_keeps_what_came_before(tmp_path: Path) -> None:
+    path = tmp_path / "Patient.ndjson.gz"
+    whole = gzip.compress(b'{"resourceType":"Patient","id":"1"}\n' * 20_000)
+    path.write_bytes(whole[: len(whole) // 2])
+    assert len(resources(path)) > 1_000
+    assert len(refused(path)) >= 1
+
+
+def write_bundle(path: Path, kind: str, *entries: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"resourceType": "Bundle", "type": kind, "entry": entries}))
+    return path
+
+
+def test_references_among_a_transactions_entries_are_rewritten(tmp_path: Path) -> None:
+    patient = {
+        "fullUrl": "urn:uuid:p",
+        "resource": {"resourceType": "Patient", "id": "7"},
+        "request": {"method": "POST"},
+    }
+    nested = {"extension": [{"url": "x", "valueReference": {"reference": "urn:uuid:p"}}]}
+    observation = {
+        "fullUrl": "urn:uuid:o",
+        "resource": {"resourceType": "Observation", "subject": {"reference": "urn:uuid:p"}, **nested},
+        "request": {"method": "POST", "url": "Observation"},
+    }
+    first, second = resources(write_bundle(tmp_path / "b.json", "transaction", patient, observation))
+    assert first["id"] == "7"
+    assert second["subject"] == {"reference": "Patient/7"}
+    assert second["extension"] == [{"url": "x", "valueReference": {"reference": "Patient/7"}}]
+    assert len(str(second["id"])) == 36
+
+
+def test_a_put_gives_the_id(tmp_path: Path) -> None:
+    entry = {"resource": {"resourceType": "Patient"}, "request": {"method": "PUT", "url": "Patient/85"}}
+    assert resources(write_bundle(tmp_path / "b.json", "transaction", entry))[0]["id"] == "85"
+
+
+def test_entries_that_do_not_store_are_told(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "b.json", "batch", {"request": {"method": "DELETE", "url": "Patient/1"}}, {})
+    assert [one.place for one in refused(path)] == ["b.json entry 0", "b.json entry 1"]
+
+
+def test_a_document_is_a_resource_of_its_own(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "b.json", "document", {"resource": {"resourceType": "Composition"}})
+    assert [one["resourceType"] for one in resources(path)] == ["Bundle"]
+
+
+def test_a_single_resource_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "Group.json"
+    path.write_text('{"resourceType":"Group","id":"1a"}')
+    assert resources(path) == [{"resourceType": "Group", "id": "1a"}]

@@ -1,0 +1,170 @@
+from toro_core._gen.toro.v1 import resource_pb2 as _resource_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Content(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONTENT_UNSPECIFIED: _ClassVar[Content]
+    CONTENT_FULL: _ClassVar[Content]
+
+class Handling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HANDLING_UNSPECIFIED: _ClassVar[Handling]
+    HANDLING_STRICT: _ClassVar[Handling]
+    HANDLING_LENIENT: _ClassVar[Handling]
+
+class SearchMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEARCH_MODE_UNSPECIFIED: _ClassVar[SearchMode]
+    SEARCH_MODE_MATCH: _ClassVar[SearchMode]
+CONTENT_UNSPECIFIED: Content
+CONTENT_FULL: Content
+HANDLING_UNSPECIFIED: Handling
+HANDLING_STRICT: Handling
+HANDLING_LENIENT: Handling
+SEARCH_MODE_UNSPECIFIED: SearchMode
+SEARCH_MODE_MATCH: SearchMode
+
+class GetResourceRequest(_message.Message):
+    __slots__ = ("name", "version_id", "max_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version_id: str
+    max_bytes: int
+    def __init__(self, name: _Optional[str] = ..., version_id: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class GetResourceResponse(_message.Message):
+    __slots__ = ("resource",)
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+
+class FetchResourceRequest(_message.Message):
+    __slots__ = ("name", "version_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version_id: str
+    def __init__(self, name: _Optional[str] = ..., version_id: _Optional[str] = ...) -> None: ...
+
+class FetchResourceResponse(_message.Message):
+    __slots__ = ("resource", "chunk")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    chunk: bytes
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class CreateResourceRequest(_message.Message):
+    __slots__ = ("resource_type", "json", "content")
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    resource_type: str
+    json: bytes
+    content: Content
+    def __init__(self, resource_type: _Optional[str] = ..., json: _Optional[bytes] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
+
+class CreateResourceResponse(_message.Message):
+    __slots__ = ("resource",)
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+
+class UpdateResourceRequest(_message.Message):
+    __slots__ = ("name", "json", "etag", "allow_missing", "content")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    json: bytes
+    etag: str
+    allow_missing: bool
+    content: Content
+    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
+
+class UpdateResourceResponse(_message.Message):
+    __slots__ = ("resource", "created")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    created: bool
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+
+class SearchParameter(_message.Message):
+    __slots__ = ("code", "modifier", "values")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MODIFIER_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    modifier: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, code: _Optional[str] = ..., modifier: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SearchResourcesRequest(_message.Message):
+    __slots__ = ("resource_type", "parameters", "handling", "page_token", "max_bytes")
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    HANDLING_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    resource_type: str
+    parameters: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    handling: Handling
+    page_token: str
+    max_bytes: int
+    def __init__(self, resource_type: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., handling: _Optional[_Union[Handling, str]] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class SearchEntry(_message.Message):
+    __slots__ = ("resource", "mode")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    mode: SearchMode
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., mode: _Optional[_Union[SearchMode, str]] = ...) -> None: ...
+
+class SearchResourcesResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token", "total", "issues", "applied")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[SearchEntry]
+    next_page_token: str
+    total: int
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    applied: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
+
+class ListVersionsRequest(_message.Message):
+    __slots__ = ("name", "page_size", "page_token", "max_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    page_size: int
+    page_token: str
+    max_bytes: int
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class ListVersionsResponse(_message.Message):
+    __slots__ = ("versions", "next_page_token", "total")
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    versions: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]
+    next_page_token: str
+    total: int
+    def __init__(self, versions: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ...) -> None: ...

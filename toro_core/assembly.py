@@ -1,0 +1,62 @@
+"""Puts a service together from settings: the one place that knows which part needs which."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from toro_core.access import Access
+from toro_core.auth.authority import Authority
+from toro_core.definitions import load
+from toro_core.plugins import open_storage
+from toro_core.reading import Reader
+from toro_core.search.extract import Extractor
+from toro_core.search.paging import PageTokens
+from toro_core.search.parse import SearchParser
+from toro_core.searching import Searcher
+from toro_core.service import Parts, Service
+from toro_core.settings import Settings
+from toro_core.storage import Storage
+from toro_core.writing import Drafter, Writer
+
+__all__ = ["open_service", "service_on"]
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open the storage the settings name and a service on it; close the storage at the end."""
+    async with open_storage(settings.storage) as storage:
+        yield service_on(storage, settings)
+
+
+def service_on(storage: Storage, settings: Settings) -> Service:
+    """Put a service together on an open storage."""
+    definitions = load()
+    extractor = Extractor(definitions, settings.own_bases())
+    parser = SearchParser(extractor, max_count=settings.page_size_max)
+    access = Access(parser.constraint)
+    authority = Authority(
+        storage,
+        issuer=settings.base(),
+        audience=settings.fhir_base(),
+        token_url=settings.token_url() if settings.base_url else None,
+        token_ttl=settings.token_ttl,
+        skew=settings.clock_skew,
+        allow_audience_list=settings.audience_list,
+        compile_constraint=parser.constraint,
+        types=definitions.resource_types,
+    )
+    tokens = PageTokens(storage)
+    return Service(
+        Parts(
+            settings=settings,
+            storage=storage,
+            definitions=definitions,
+            extractor=extractor,
+            authority=authority,
+            reader=Reader(storage, extractor, access),
+            writer=Writer(storage, Drafter(definitions, extractor), extractor, access),
+            searcher=Searcher(storage, parser, access, tokens, page_size=settings.page_size),
+            tokens=tokens,
+        )
+    )

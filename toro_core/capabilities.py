@@ -1,0 +1,56 @@
+"""What the running core can do, said for the facade to publish."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from toro_core.definitions import Definitions
+from toro_core.search.extract import Extractor
+from toro_core.settings import Settings
+from toro_core.storage import Storage
+from toro_core.v1 import GetCapabilitiesResponse, Interaction, SearchParameterCapability, TypeCapability
+
+__all__ = ["capabilities"]
+
+_ALWAYS = (
+    Interaction.INTERACTION_READ,
+    Interaction.INTERACTION_SEARCH_TYPE,
+    Interaction.INTERACTION_CREATE,
+    Interaction.INTERACTION_UPDATE,
+)
+_OF_HISTORY = (Interaction.INTERACTION_VREAD, Interaction.INTERACTION_HISTORY_INSTANCE)
+_NATIVE = (
+    ("_id", "token", "http://hl7.org/fhir/SearchParameter/Resource-id"),
+    ("_lastUpdated", "date", "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"),
+)
+
+
+def capabilities(
+    definitions: Definitions, extractor: Extractor, storage: Storage, settings: Settings
+) -> GetCapabilitiesResponse:
+    """Say what this core does for every type, on this storage."""
+    declared = storage.capabilities
+    interactions = (*_ALWAYS, *(_OF_HISTORY if "history" in declared else ()))
+    return GetCapabilitiesResponse(
+        fhir_version=definitions.fhir_version,
+        software_version=version("toro-fhir"),
+        types=[_type(name, interactions, definitions, extractor) for name in sorted(definitions.resource_types)],
+        storage_capabilities=sorted(declared),
+        max_body=settings.max_body,
+        definitions_digest=definitions.digest,
+    )
+
+
+def _type(
+    resource_type: str, interactions: tuple[Interaction, ...], definitions: Definitions, extractor: Extractor
+) -> TypeCapability:
+    indexed = ((facts.code, facts.type, facts.url) for facts in extractor.parameters(resource_type).values())
+    parameters = sorted({code: (code, kind, url) for code, kind, url in (*_NATIVE, *indexed)}.values())
+    return TypeCapability(
+        resource_type=resource_type,
+        interactions=interactions,
+        search_parameters=[
+            SearchParameterCapability(code=code, type=kind, definition=url) for code, kind, url in parameters
+        ],
+        supported_profiles=definitions.profiles(resource_type),
+    )

@@ -1,0 +1,87 @@
+"""`toro import`: FHIR files into a storage or a running core."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toro_core.settings import Settings, load
+
+if TYPE_CHECKING:
+    from toro_core.importing import Refused
+
+__all__ = ["import_"]
+
+_SHOWN = 20
+
+
+@click.command("import", epilog="Example: toro import bundles/ Patient.ndjson.gz --storage sqlite:///toro.db")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--storage", help="Storage URL to write into.")
+@click.option("--core", "address", help="Address of a running core to send to instead; needs TORO_TOKEN or --token.")
+@click.option("--token", envvar="TORO_TOKEN", help="Access token for --core, with create and update on the types sent.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse resources that break the definitions instead of storing and telling."
+)
+def import_(
+    paths: tuple[Path, ...],
+    file: Path | None,
+    storage: str | None,
+    address: str | None,
+    token: str | None,
+    strict: bool,
+) -> int:
+    """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them.
+
+    Ids are kept; meta.versionId and meta.lastUpdated become the server's. What cannot be stored is told by file and line, and the
+    rest goes on; the exit code is then 1.
+    """
+    if address and storage:
+        raise click.UsageError("--storage and --core exclude each other")
+    if address and not token:
+        raise click.UsageError("--core needs an access token: set TORO_TOKEN or --token")
+    settings = load(file, os.environ, {"storage": storage} if storage else {})
+    return asyncio.run(_run(paths, settings, address, token or "", strict))
+
+
+async def _run(paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, strict: bool) -> int:
+    from toro_core.commands.progress import file_progress
+    from toro_core.definitions import load as load_definitions
+    from toro_core.importing import CoreSink, StorageSink, find_files, import_files
+    from toro_core.plugins import open_storage
+    from toro_core.search.extract import Extractor
+    from toro_core.v1 import connect
+
+    files = find_files(paths)
+    definitions = load_definitions()
+    started = time.monotonic()
+    with file_progress(files) as tell:
+        if address:
+            async with connect(address, max_body=settings.max_body) as core:
+                report = await import_files(files, CoreSink(core, definitions, token), tell)
+        else:
+            extractor = Extractor(definitions, settings.own_bases())
+            async with open_storage(settings.storage) as opened:
+                sink = StorageSink(opened, definitions, extractor, strict=strict)
+                report = await import_files(files, sink, tell)
+    for name, count in sorted(report.stored.items()):
+        click.echo(f"{count:>9} {name}")
+    total = report.stored.total()
+    click.echo(f"{total:>9} resources in {time.monotonic() - started:.1f} s")
+    _tell_some("stored, although it breaks the definitions", report.warned)
+    _tell_some("refused", report.refused)
+    return 1 if report.refused else 0
+
+
+def _tell_some(what: str, places: Sequence[Refused]) -> None:
+    for one in places[:_SHOWN]:
+        click.echo(f"{one.place}: {what}: {one.why}", err=True)
+    if len(places) > _SHOWN:
+        click.echo(f"and {len(places) - _SHOWN} more {what}", err=True)

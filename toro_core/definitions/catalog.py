@@ -1,0 +1,175 @@
+"""The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
+
+Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json` and
+`resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is
+cardinality, types joined by `|`, and the required value set where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Final, TypeVar, cast
+
+from toro_core import json
+from toro_core.definitions.facts import (
+    Choice,
+    ComponentFacts,
+    ElementFacts,
+    SearchParameterFacts,
+    StructureFacts,
+)
+
+__all__ = ["Definitions", "load"]
+
+T = TypeVar("T")
+
+
+def load(folder: Traversable | None = None) -> Definitions:
+    """Load the definitions that come with Toro, or those compiled into `folder`."""
+    return Definitions(folder or files("toro_core.definitions") / "data")
+
+
+class Definitions:
+    """The facts of one set of packages. Never changes; reads and parses each type once, on first use."""
+
+    __slots__ = (
+        "_codes",
+        "_derived",
+        "_folder",
+        "_index",
+        "_parsed",
+        "_raw",
+        "_search",
+        "_value_sets",
+        "digest",
+        "fhir_version",
+        "resource_types",
+    )
+
+    fhir_version: Final[str]
+    digest: Final[str]
+    """Names the content: equal digests mean equal facts."""
+    resource_types: Final[frozenset[str]]
+    """The concrete resource types."""
+
+    def __init__(self, folder: Traversable) -> None:
+        """Read the index of the facts compiled into `folder`."""
+        self._folder = folder
+        self._index: dict[str, Any] = self._read("index.json")
+        self._raw: dict[str, dict[str, Any]] = {}
+        self._parsed: dict[str, StructureFacts] = {}
+        self._search: dict[str, Mapping[str, SearchParameterFacts]] = {}
+        self._codes: dict[str, frozenset[str]] = {}
+        self._derived: dict[Callable[[Definitions], Any], Any] = {}
+        self._value_sets: dict[str, Any] | None = None
+        self.fhir_version = self._index["fhirVersion"]
+        self.digest = self._index["digest"]
+        self.resource_types = frozenset(self._index["resources"])
+
+    def structure(self, name: str) -> StructureFacts:
+        """Return a resource, data type or backbone element; raises KeyError where there is none."""
+        if name not in self._parsed:
+            self._parsed[name] = self._parse(name)
+        return self._parsed[name]
+
+    def is_a(self, name: str, base: str) -> bool:
+        """Say whether a type is `base` or derives from it."""
+        current: str | None = name
+        while current is not None and current != base:
+            current = self.structure(current).base
+        return current is not None
+
+    def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterFacts]:
+        """Return the parameters of a resource type by code; those of every resource are among them. Raises KeyError."""
+        if resource_type not in self._search:
+            if resource_type not in self.resource_types:
+                raise KeyError(resource_type)
+            rows = {**self._index["search"], **self._file(resource_type)["search"]}
+            self._search[resource_type] = {c: self._parameter(c, row) for c, row in sorted(rows.items())}
+        return self._search[resource_type]
+
+    def compartment(self, resource_type: str) -> tuple[str, ...]:
+        """Return the parameters that put a resource into a patient's compartment; none where it is never in one."""
+        return tuple(self._index["patientCompartment"].get(resource_type, ()))
+
+    def codes(self, value_set: str) -> frozenset[str] | None:
+        """Return all codes of a value set, of whatever system, or None where they are not enumerated."""
+        if value_set not in self._codes:
+            systems = self._enumerated().get(value_set)
+            if systems is None:
+                return None
+            self._codes[value_set] = frozenset(code for codes in systems.values() for code in codes)
+        return self._codes[value_set]
+
+    def systems(self, value_set: str) -> Mapping[str, str]:
+        """Return the system of each code of a value set; left out are codes of several systems and what is not enumerated."""
+        found: dict[str, str | None] = {}
+        for system, codes in self._enumerated().get(value_set, {}).items():
+            found |= {code: None if code in found else system for code in codes}
+        return {code: system for code, system in found.items() if system is not None}
+
+    def profiles(self, resource_type: str) -> tuple[str, ...]:
+        """Return the profiles of the loaded guides on a resource type: canonicals without version."""
+        return tuple(self._index["profiles"].get(resource_type, ()))
+
+    def _enumerated(self) -> dict[str, Any]:
+        if self._value_sets is None:
+            self._value_sets = self._read("codes.json")["valueSets"]
+        return self._value_sets
+
+    def derived(self, build: Callable[[Definitions], T]) -> T:
+        """Return build(self), made once and kept as long as these definitions: for what others compile from them."""
+        if build not in self._derived:
+            self._derived[build] = build(self)
+        return cast(T, self._derived[build])
+
+    def _read(self, *path: str) -> dict[str, Any]:
+        return json.loads(self._folder.joinpath(*path).read_bytes())
+
+    def _file(self, root: str) -> dict[str, Any]:
+        """Return the content of the file that holds the type `root`."""
+        name = f"resources/{root}.json" if root in self.resource_types else "types.json"
+        if name not in self._raw:
+            self._raw[name] = self._read(*name.split("/"))
+        return self._raw[name]
+
+    def _parse(self, name: str) -> StructureFacts:
+        row = self._file(name.partition(".")[0])["structures"][name]
+        base = row.get("base")
+        elements = dict(self.structure(base).elements) if base else {}
+        for key, text in row.get("elements", {}).items():
+            element = _element(key, text)
+            elements[element.name] = element
+        for dropped in [element.name for element in elements.values() if element.max == 0]:
+            del elements[dropped]
+        members = {choice.json_name: (element, choice) for element in elements.values() for choice in element.choices}
+        return StructureFacts(name=name, kind=row["kind"], base=base, elements=elements, members=members)
+
+    def _parameter(self, code: str, row: dict[str, Any]) -> SearchParameterFacts:
+        targets = tuple(row.get("targets", ()))
+        return SearchParameterFacts(
+            code=code,
+            type=row["type"],
+            url=row["url"],
+            expression=row["expression"],
+            targets=tuple(self._index["anyTarget"]) if targets == ("*",) else targets,
+            components=tuple(ComponentFacts(**component) for component in row.get("components", ())),
+        )
+
+
+def _element(key: str, text: str) -> ElementFacts:
+    cardinality, types, *value_set = text.split(" ")
+    low, _, high = cardinality.partition("..")
+    name = key.removesuffix("[x]")
+    return ElementFacts(
+        name=name,
+        choices=tuple(
+            Choice(json_name=name if name == key else name + type_name[0].upper() + type_name[1:], type=type_name)
+            for type_name in types.split("|")
+        ),
+        min=int(low),
+        max=None if high == "*" else int(high),
+        value_set=value_set[0] if value_set else None,
+    )

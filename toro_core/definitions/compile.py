@@ -1,0 +1,131 @@
+"""Compile FHIR packages into the compact facts that `catalog.py` loads. The same packages give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from toro_core import json
+from toro_core.definitions.compile_codes import expand
+from toro_core.definitions.compile_search import any_target, search_parameters
+from toro_core.definitions.compile_structures import structures
+from toro_core.errors import ToroError
+
+__all__ = ["PackageUnusable", "compile_packages", "read_package", "write"]
+
+_KINDS: Final = (
+    "StructureDefinition",
+    "SearchParameter",
+    "ValueSet",
+    "CodeSystem",
+    "CompartmentDefinition",
+)
+
+
+class PackageUnusable(ToroError):
+    """The package cannot be compiled; give HL7 packages (.tgz), the FHIR core package first."""
+
+    reason = "PACKAGE_UNUSABLE"
+    issue = "not-supported"
+
+
+Package = dict[str, list[dict[str, Any]]]
+
+
+def read_package(path: Path) -> Package:
+    """Read the conformance resources of an HL7 package by type, in the order of their URLs; "manifest" holds package.json."""
+    found: Package = {kind: [] for kind in (*_KINDS, "manifest")}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            folder, _, name = member.name.partition("/")
+            kind = "manifest" if name == "package.json" else name.partition("-")[0]
+            if folder == "package" and kind in found and (content := archive.extractfile(member)):
+                found[kind].append(json.loads(content.read()))
+    for kind in _KINDS:
+        found[kind].sort(key=lambda resource: str(resource["url"]))
+    if not found["manifest"]:
+        raise PackageUnusable(f"{path.name} has no package/package.json; give an HL7 package (.tgz).")
+    return found
+
+
+def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) -> dict[str, bytes]:
+    """Compile the FHIR core package and the guides that follow it into files by their path below the data folder.
+
+    `expansions` are known expansions, value set -> {"complete": bool, "codes": {system: {code: display}}}.
+    """
+    core, *guides = packages
+    by_root = structures(core["StructureDefinition"])
+    types = {
+        name: rows for name, rows in by_root.items() if rows[name]["kind"] != "resource" or "abstract" in rows[name]
+    }
+    resources = sorted(by_root.keys() - types.keys())
+    search, shared = search_parameters(core["SearchParameter"], resources)
+    files: dict[str, Any] = {
+        "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
+        "codes.json": expand(_required(by_root), core["ValueSet"], core["CodeSystem"], expansions),
+    }
+    for name in resources:
+        files[f"resources/{name}.json"] = {"structures": by_root[name], "search": search[name]}
+    for guide in guides:
+        found, _ = search_parameters(guide["SearchParameter"], resources)
+        own = {
+            name: {code: row for code, row in rows.items() if code not in search[name] and code not in shared}
+            for name, rows in found.items()
+        }
+        for name in (name for name, rows in own.items() if rows):
+            files[f"resources/{name}.json"].setdefault("guides", {})[guide["manifest"][0]["name"]] = own[name]
+    index = {
+        "fhirVersion": core["manifest"][0]["version"],
+        "packages": [f"{p['manifest'][0]['name']}#{p['manifest'][0]['version']}" for p in packages],
+        "resources": resources,
+        "anyTarget": any_target(resources),
+        "search": shared,
+        "patientCompartment": _compartment(core["CompartmentDefinition"], search),
+        "profiles": _profiles(guides, resources),
+    }
+    written = {name: _bytes(content) for name, content in sorted(files.items())}
+    digest = hashlib.sha256(_bytes(index))
+    for name, data in written.items():
+        digest.update(name.encode() + b"\0" + data)
+    return {"index.json": _bytes({"digest": f"sha256:{digest.hexdigest()}", **index}), **written}
+
+
+def write(files: dict[str, bytes], folder: Path) -> None:
+    """Write the files into `folder` and remove any other JSON file below it."""
+    for path in folder.rglob("*.json"):
+        if path.relative_to(folder).as_posix() not in files:
+            path.unlink()
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+def _bytes(content: Any) -> bytes:
+    return json.pretty(json.dumps(content), indent=1) + b"\n"
+
+
+def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the value sets that some element requires."""
+    texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
+    return sorted({text.split(" ")[2] for text in texts if text.count(" ") == 2})
+
+
+def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    patient = next(d for d in definitions if d["url"] == "http://hl7.org/fhir/CompartmentDefinition/patient")
+    rows = {
+        row["code"]: [code for code in row.get("param", ()) if code in search[row["code"]]]
+        for row in patient["resource"]
+    }
+    return {name: sorted(codes) for name, codes in sorted(rows.items()) if codes}
+
+
+def _profiles(guides: list[Package], resources: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for guide in guides:
+        for definition in guide["StructureDefinition"]:
+            if definition["type"] in resources and definition.get("derivation") == "constraint":
+                found.setdefault(definition["type"], []).append(definition["url"])
+    return {name: sorted(urls) for name, urls in sorted(found.items())}

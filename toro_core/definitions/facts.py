@@ -1,0 +1,83 @@
+"""What the core knows of FHIR's types: elements, cardinalities, codes and search parameters, without prose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "Choice",
+    "ComponentFacts",
+    "ElementFacts",
+    "Kind",
+    "SearchParameterFacts",
+    "SearchType",
+    "StructureFacts",
+]
+
+Kind: TypeAlias = Literal["resource", "complex", "primitive", "backbone"]
+SearchType: TypeAlias = Literal[
+    "composite", "date", "number", "quantity", "reference", "special", "string", "token", "uri"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One type an element may have and the JSON member that carries it; a backbone element's type is its path."""
+
+    json_name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementFacts:
+    """An element of a structure. `name` is "value" for value[x]; max None is unbounded."""
+
+    name: str
+    choices: tuple[Choice, ...]
+    min: int
+    max: int | None
+    value_set: str | None = None
+    """The canonical, without version, of the value set whose codes are required."""
+
+    @property
+    def repeats(self) -> bool:
+        """Say whether JSON holds it in an array."""
+        return self.max != 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureFacts:
+    """A type or backbone element, inherited elements included, in the order of the definition.
+
+    `name` is "Observation", "Observation.component", "Quantity" or "code"; `base` names the parent type.
+    """
+
+    name: str
+    kind: Kind
+    base: str | None
+    elements: Mapping[str, ElementFacts]
+    members: Mapping[str, tuple[ElementFacts, Choice]]
+    """The elements by JSON member name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentFacts:
+    """A part of a composite parameter: a parameter of the same type, its expression relative to the composite's."""
+
+    code: str
+    type: SearchType
+    expression: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchParameterFacts:
+    """A search parameter of one resource type; `expression` has only the alternatives that apply to that type."""
+
+    code: str
+    type: SearchType
+    url: str
+    expression: str
+    targets: tuple[str, ...] = ()
+    components: tuple[ComponentFacts, ...] = ()

@@ -1,0 +1,17 @@
+"""Hooks a plugin implements. pluggy opens storages; it does not carry calls."""
+
+from __future__ import annotations
+
+import pluggy
+
+from toro_core.storage import OpenStorage
+
+__all__ = ["hookimpl", "hookspec"]
+
+hookspec = pluggy.HookspecMarker("toro")
+hookimpl = pluggy.HookimplMarker("toro")
+
+
+@hookspec(firstresult=True)
+def toro_storage(scheme: str) -> OpenStorage | None:
+    """Return what opens a URL with this scheme, or None."""

@@ -1,0 +1,17 @@
+"""Import of FHIR files: `sources` reads them, `bundles` takes Bundles apart, `sinks` stores what they hold."""
+
+from toro_core.importing.job import Report, import_files
+from toro_core.importing.sinks import CoreSink, Sink, StorageSink
+from toro_core.importing.sources import Incoming, Refused, find_files, read_file
+
+__all__ = [
+    "CoreSink",
+    "Incoming",
+    "Refused",
+    "Report",
+    "Sink",
+    "StorageSink",
+    "find_files",
+    "import_files",
+    "read_file",
+]

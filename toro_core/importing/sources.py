@@ -1,0 +1,94 @@
+"""FHIR files to resources: NDJSON, Bundles and single resources, each plain or gzipped, and folders of them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from toro_core.errors import ToroError
+from toro_core.importing.bundles import unbundle
+from toro_core.json import JsonObject, loads
+
+__all__ = ["Incoming", "Refused", "find_files", "read_file"]
+
+_LINES = (".ndjson", ".jsonl")
+_ENDINGS = (*_LINES, ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A resource read, where (`Observation.ndjson.gz:17`, `bundle.json entry 3`), and about how many bytes it took there."""
+
+    place: str
+    resource: JsonObject
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Something that could not be taken, and why."""
+
+    place: str
+    why: str
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"{path}: no such file or folder")
+    return found
+
+
+def _kind(path: Path) -> str | None:
+    name = path.name.lower().removesuffix(".gz")
+    return next((ending for ending in _ENDINGS if name.endswith(ending)), None)
+
+
+def read_file(path: Path) -> Iterator[Incoming | Refused]:
+    """Read a file's resources one after the other; what cannot be read is told by its place and does not stop the rest."""
+    try:
+        with _open(path) as stream:
+            yield from _read_lines(path, stream) if _kind(path) in _LINES else _read_document(path, stream.read())
+    except (OSError, EOFError, zlib.error) as error:
+        yield Refused(place=path.name, why=f"the file cannot be read: {error}")
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+
+
+def _read_lines(path: Path, stream: IO[bytes]) -> Iterator[Incoming | Refused]:
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            yield _parse(f"{path.name}:{number}", line)
+
+
+def _read_document(path: Path, text: bytes) -> Iterator[Incoming | Refused]:
+    parsed = _parse(path.name, text)
+    if isinstance(parsed, Refused) or parsed.resource.get("resourceType") != "Bundle":
+        yield parsed
+        return
+    entries = list(unbundle(parsed.resource))
+    for number, (resource, why) in enumerate(entries):
+        place = f"{path.name} entry {number}"
+        if resource is None:
+            yield Refused(place=place, why=why)
+        else:
+            yield Incoming(place=place, resource=resource, size=len(text) // len(entries))
+
+
+def _parse(place: str, text: bytes) -> Incoming | Refused:
+    try:
+        return Incoming(place=place, resource=loads(text), size=len(text))
+    except ToroError as error:
+        return Refused(place=place, why=str(error))

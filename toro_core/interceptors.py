@@ -1,0 +1,111 @@
+"""What happens around every call, the same over both transports: functions of (call, request, next)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from google.protobuf.message import Message
+
+from toro_core.auth.authority import Authority
+from toro_core.caller import Caller, caller_of
+from toro_core.status import call_error
+from toro_core.v1 import CallError, Metadata, Method
+
+__all__ = ["Call", "Interceptor", "Next", "chain", "deadlines", "errors", "identify", "log_calls"]
+
+OPEN = frozenset({"ExchangeAssertion", "GetKeys", "GetCapabilities"})
+"""Methods that need no access token."""
+
+_LOG = logging.getLogger("toro.core.calls")
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call as it arrived. `timeout` is the caller's, in seconds from its arrival; `caller` is known after `identify`."""
+
+    method: Method
+    metadata: Metadata
+    timeout: float | None
+    peer: str
+    caller: Caller | None = None
+    request_id: str = field(default="")
+
+    def known_caller(self) -> Caller:
+        """Return the caller that `identify` found."""
+        assert self.caller is not None, "identify runs before every method that asks for the caller"  # noqa: S101
+        return self.caller
+
+
+Next: TypeAlias = Callable[[Call, Message], Awaitable[Any]]
+Interceptor: TypeAlias = Callable[[Call, Message, Next], Awaitable[Any]]
+
+
+def chain(interceptors: tuple[Interceptor, ...], act: Next) -> Next:
+    """Put interceptors around `act`, the first one outermost."""
+    for interceptor in reversed(interceptors):
+        act = _around(interceptor, act)
+    return act
+
+
+def _around(interceptor: Interceptor, act: Next) -> Next:
+    def answer(call: Call, request: Message) -> Awaitable[Any]:
+        return interceptor(call, request, act)
+
+    return answer
+
+
+async def errors(call: Call, request: Message, act: Next) -> Any:
+    """Turn everything raised into a CallError."""
+    try:
+        return await act(call, request)
+    except Exception as error:
+        raise call_error(error, call.request_id) from None
+
+
+async def deadlines(call: Call, request: Message, act: Next) -> Any:
+    """Stop at the caller's deadline. A commit that is already queued goes on."""
+    if call.timeout is None:
+        return await act(call, request)
+    async with asyncio.timeout(call.timeout):
+        return await act(call, request)
+
+
+def identify(authority: Authority) -> Interceptor:
+    """Find out who is calling, from the bearer token alone."""
+
+    async def identified(call: Call, request: Message, act: Next) -> Any:
+        if call.method.name not in OPEN:
+            call.caller = await caller_of(call.metadata, authority)
+        return await act(call, request)
+
+    return identified
+
+
+async def log_calls(call: Call, request: Message, act: Next) -> Any:
+    """Log one JSON line a call: never a name, a query, a body or a token."""
+    started = time.perf_counter()
+    outcome = "OK"
+    try:
+        return await act(call, request)
+    except CallError as error:
+        outcome = error.code
+        raise
+    except asyncio.CancelledError:
+        outcome = "CANCELLED"
+        raise
+    finally:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request_id": call.request_id,
+            "client_id": call.caller.client_id if call.caller else "",
+            "method": call.method.name,
+            "status": outcome,
+            "ms": round((time.perf_counter() - started) * 1000, 3),
+        }
+        _LOG.info(json.dumps(line))

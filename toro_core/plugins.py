@@ -1,0 +1,58 @@
+"""Finds the storage plugin a URL asks for; loads that one and no other."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from contextlib import AbstractAsyncContextManager
+
+import pluggy
+
+from toro_core import hookspecs
+from toro_core.errors import ToroError
+from toro_core.storage import OpenStorage, Storage
+
+__all__ = ["STORAGE_GROUP", "UnknownStorage", "open_storage", "storage_schemes"]
+
+STORAGE_GROUP = "toro.storage"
+"""The entry-point group; a plugin's entry point carries the name of its URL's scheme and refers to a module with hooks."""
+
+
+class UnknownStorage(ToroError):
+    """No installed plugin opens this storage URL."""
+
+    reason = "UNKNOWN_STORAGE"
+    issue = "not-supported"
+
+
+def open_storage(url: str) -> AbstractAsyncContextManager[Storage]:
+    """Open the storage that a URL such as `sqlite:///toro.db` names, to be used with `async with`. Raises UnknownStorage."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or not scheme:
+        raise UnknownStorage("a storage URL looks like sqlite:///toro.db: a scheme, ://, and where the storage is")
+    return _opener(scheme.lower())(url)
+
+
+def storage_schemes() -> tuple[str, ...]:
+    """Name the schemes for which a plugin is installed."""
+    return tuple(sorted({entry.name for entry in importlib.metadata.entry_points(group=STORAGE_GROUP)}))
+
+
+def _opener(scheme: str) -> OpenStorage:
+    entries = tuple(importlib.metadata.entry_points(group=STORAGE_GROUP, name=scheme))
+    if not entries:
+        installed = ", ".join(storage_schemes()) or "none"
+        raise UnknownStorage(f"no installed plugin opens {scheme} storage; installed: {installed}")
+    manager = pluggy.PluginManager("toro")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(entries[0].load(), name=scheme)
+        manager.check_pending()
+    except Exception as error:
+        # Whatever a plugin does while it is imported, the operator needs its name and the cause.
+        raise UnknownStorage(
+            f"the plugin for {scheme} storage ({entries[0].value}) cannot be loaded: {error}; repair or reinstall it"
+        ) from error
+    opener: OpenStorage | None = manager.hook.toro_storage(scheme=scheme)
+    if opener is None:
+        raise UnknownStorage(f"the plugin {entries[0].value} is registered for {scheme} storage but does not open it")
+    return opener

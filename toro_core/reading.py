@@ -1,0 +1,54 @@
+"""FHIR read, vread and instance history in the core. https://hl7.org/fhir/R4/http.html#read"""
+
+from __future__ import annotations
+
+from toro_core.access import Access, Decision, permits
+from toro_core.caller import Caller
+from toro_core.errors import Gone, NotFound
+from toro_core.json import loads
+from toro_core.search.extract import Extractor
+from toro_core.storage import HistoryPlan, Key, Page, Storage, Stored
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Reads versions a caller may see. What lies outside a granular grant is as if it did not exist."""
+
+    def __init__(self, storage: Storage, extractor: Extractor, access: Access) -> None:
+        """Read from this storage."""
+        self._storage = storage
+        self._extractor = extractor
+        self._access = access
+
+    async def read(self, caller: Caller, key: Key, version: int | None) -> Stored:
+        """Return the current version, or the given one. Raises Forbidden, NotFound, Gone."""
+        decision = self._access.decide(caller, key.type, "r")
+        stored = await self._storage.read(key, version)
+        if not await self._visible(decision, stored):
+            raise NotFound
+        if stored.deleted:
+            raise Gone
+        return stored
+
+    async def versions(self, caller: Caller, plan: HistoryPlan) -> Page:
+        """Return a page of versions, deletions included. Raises Forbidden, NotFound."""
+        decision = self._access.decide(caller, plan.key.type, "r")
+        page = await self._storage.history(plan)
+        if decision.unconstrained:
+            return page
+        seen = [stored for stored in page.resources if await self._visible(decision, stored)]
+        if not seen and plan.cursor is None and page.cursor is None:
+            raise NotFound
+        return Page(resources=seen, cursor=page.cursor)
+
+    async def _visible(self, decision: Decision, stored: Stored) -> bool:
+        """Judge a version by its own content, and a deletion by the content it deleted."""
+        if decision.unconstrained:
+            return True
+        while stored.deleted:
+            if stored.version == 1:
+                return False
+            stored = await self._storage.read(stored.key, stored.version - 1)
+        rows = self._extractor.rows(loads(stored.json))
+        return permits(decision, stored.key, stored.at, rows)

@@ -1,0 +1,125 @@
+"""A resource's identity and its server-owned members: names, ids, entity tags, and the body the storage stamps.
+
+https://hl7.org/fhir/R4/resource.html#Meta
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from toro_core.errors import Issue
+from toro_core.json import JsonObject, dumps
+from toro_core.rejections import InvalidArgument, InvalidResource, UnsupportedType
+from toro_core.storage import Body, Key, Stored
+from toro_core.v1 import Resource
+
+__all__ = ["body", "etag", "message", "new_id", "parse_etag", "parse_name", "parse_version"]
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
+_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+def parse_name(name: str, types: frozenset[str]) -> Key:
+    """Parse `Patient/123`. Raises InvalidArgument, UnsupportedType."""
+    resource_type, slash, resource_id = name.partition("/")
+    if not slash or not _ID.fullmatch(resource_id):
+        raise InvalidArgument("The name is not Type/id with an id of 1 to 64 letters, digits, '-' and '.'; correct it.")
+    return Key(known_type(resource_type, types), resource_id)
+
+
+def known_type(resource_type: str, types: frozenset[str]) -> str:
+    """Return the type if R4 has it. Raises UnsupportedType."""
+    if resource_type not in types:
+        raise UnsupportedType("FHIR R4 has no resource type of this name; types are spelled as in 'Patient'.")
+    return resource_type
+
+
+def parse_version(text: str) -> int | None:
+    """Parse a version id, None where it is empty. Raises InvalidArgument."""
+    if not text:
+        return None
+    if not _VERSION.fullmatch(text):
+        raise InvalidArgument("The version id is not a positive whole number; take it from meta.versionId.")
+    return int(text)
+
+
+def etag(version: int) -> str:
+    """Render a version as a weak entity tag, `W/"3"`."""
+    return f'W/"{version}"'
+
+
+def parse_etag(tag: str) -> int:
+    """Parse `W/"3"` or `"3"`. Raises InvalidArgument."""
+    match = _ETAG.fullmatch(tag.strip())
+    if not match:
+        raise InvalidArgument('The entity tag is not of the form W/"3"; send the ETag of the version that was read.')
+    return int(match[1])
+
+
+def new_id() -> str:
+    """Make a UUIDv7 (RFC 9562, 5.7): its order is the order of creation, to the millisecond."""
+    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    text = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def body(resource: JsonObject, resource_id: str) -> Body:
+    """Lay out the resource with this id and a slot at the start of `meta`; everything else keeps its value and order.
+
+    Raises InvalidResource where `meta` is not an object.
+    """
+    meta = resource.get("meta", {})
+    if not isinstance(meta, dict):
+        issue = Issue(code="structure", diagnostics="meta is not an object.", expressions=(_place(resource, "meta"),))
+        raise InvalidResource(issues=(issue,))
+    first: JsonObject = {}
+    last: JsonObject = {}
+    target = first
+    for name, value in resource.items():
+        if name == "meta":
+            target = last
+        else:
+            target[name] = resource_id if name == "id" else value
+        if name == "resourceType" and "id" not in resource:
+            target["id"] = resource_id
+    if "meta" not in resource:
+        first, last = _cut_after_id(first)
+    rest = {name: value for name, value in meta.items() if name not in {"versionId", "lastUpdated"}}
+    return Body(
+        before=_members(first, b"{", b',"meta":{'),
+        after=_members(rest, b",", b"}") + _members(last, b",", b"}") if rest else b"}" + _members(last, b",", b"}"),
+    )
+
+
+def _cut_after_id(members: JsonObject) -> tuple[JsonObject, JsonObject]:
+    names = list(members)
+    cut = names.index("id") + 1
+    return {name: members[name] for name in names[:cut]}, {name: members[name] for name in names[cut:]}
+
+
+def _members(members: JsonObject, before: bytes, after: bytes) -> bytes:
+    return before + dumps(members)[1:-1] + after if members else after
+
+
+def _place(resource: JsonObject, member: str) -> str:
+    return f"{resource.get('resourceType', 'Resource')}.{member}"
+
+
+def message(stored: Stored, *, max_bytes: int | None = None, content: bool = True) -> Resource:
+    """Render a version for the wire; its JSON is left out where it is larger than `max_bytes` or not wanted."""
+    size = len(stored.json)
+    carried = content and (max_bytes is None or size <= max_bytes)
+    answer = Resource(
+        name=f"{stored.key.type}/{stored.key.id}",
+        etag=f'W/"{stored.version}"',
+        json=stored.json if carried else b"",
+        deleted=stored.deleted,
+        size=size,
+    )
+    answer.update_time.seconds, millis = divmod(stored.at, 1000)
+    answer.update_time.nanos = millis * 1_000_000
+    return answer

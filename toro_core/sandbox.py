@@ -1,0 +1,95 @@
+"""A folder with everything a server needs to be tried: settings, synthetic patients, and one registered client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from toro_core.auth.clients import Clients
+from toro_core.auth.signer import new_client_key
+from toro_core.definitions import load
+from toro_core.errors import ToroError
+from toro_core.importing import Incoming, Report, StorageSink
+from toro_core.importing.job import import_resources
+from toro_core.json import dumps, loads
+from toro_core.plugins import open_storage
+from toro_core.search.extract import Extractor
+from toro_core.synthetic import generate
+
+__all__ = ["CLIENT", "SandboxError", "describe", "prepare"]
+
+CLIENT = "sandbox"
+"""Id of the registered client; it may do everything the server exposes."""
+_SCOPES = ("system/*.cruds",)
+_SETTINGS = """\
+# A Toro sandbox: synthetic data, nobody's health records. See docs/config.md for every setting.
+storage = "sqlite:///{database}"
+"""
+
+
+class SandboxError(ToroError):
+    """The sandbox cannot be made here."""
+
+    reason = "SANDBOX_REFUSED"
+    issue = "invalid"
+
+
+def prepare(folder: Path, patients: int) -> bool:
+    """Make the sandbox where it is new and say whether it was; it appears whole or not at all.
+
+    Raises SandboxError where the folder holds something else.
+    """
+    if (folder / "toro.toml").is_file():
+        return False
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SandboxError(f"{folder} is not empty and not a sandbox; name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=".sandbox-", dir=folder.parent))
+    try:
+        private, public = new_client_key()
+        keys = json.dumps({"keys": [public]}).encode()
+        asyncio.run(_fill(making.absolute() / "toro.db", patients, keys))
+        _write_private(making / "client.jwk", json.dumps(private, indent=1) + "\n")
+        (making / "toro.toml").write_text(_SETTINGS.format(database=folder.absolute() / "toro.db"))
+        if folder.exists():
+            folder.rmdir()
+        making.rename(folder)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return True
+
+
+async def _fill(database: Path, patients: int, keys: bytes) -> None:
+    definitions = load()
+    async with open_storage(f"sqlite:///{database}") as storage:
+        sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True)
+        texts = (dumps(resource) for resource in generate(patients=patients))
+        report = Report()
+        await import_resources(
+            (Incoming(place="synthetic", resource=loads(text), size=len(text)) for text in texts), sink, report
+        )
+        if report.refused:
+            raise SandboxError(f"a synthetic resource was refused: {report.refused[0].why}")
+        await Clients(storage).add(name="Sandbox", scopes=_SCOPES, jwks=keys, client_id=CLIENT)
+
+
+def describe(folder: Path, fhir_base: str, token_url: str) -> None:
+    """Write `sandbox.json`: where the sandbox is served now, and as whom to come in."""
+    facts = {
+        "base_url": fhir_base,
+        "token_url": token_url,
+        "client_id": CLIENT,
+        "key": str((folder / "client.jwk").absolute()),
+    }
+    (folder / "sandbox.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

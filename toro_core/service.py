@@ -1,0 +1,209 @@
+"""The RPCs of `toro.v1`, one short method each: parse, authorise, act, answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from toro_core.auth.authority import Authority
+from toro_core.capabilities import capabilities
+from toro_core.definitions import Definitions
+from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
+from toro_core.reading import Reader
+from toro_core.rejections import InvalidArgument, ResourceTooLarge
+from toro_core.resources import known_type, message, parse_etag, parse_name, parse_version
+from toro_core.search.extract import Extractor
+from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
+from toro_core.search.query import Parameter
+from toro_core.searching import Found, Searcher
+from toro_core.settings import Settings
+from toro_core.status import issue_message
+from toro_core.storage import HistoryPlan, Storage, Stored
+from toro_core.v1 import (
+    Content,
+    CreateResourceRequest,
+    CreateResourceResponse,
+    ExchangeAssertionRequest,
+    ExchangeAssertionResponse,
+    FetchResourceRequest,
+    FetchResourceResponse,
+    GetCapabilitiesRequest,
+    GetCapabilitiesResponse,
+    GetKeysRequest,
+    GetKeysResponse,
+    GetResourceRequest,
+    GetResourceResponse,
+    Handling,
+    ListVersionsRequest,
+    ListVersionsResponse,
+    SearchMode,
+    SearchParameter,
+    SearchResourcesRequest,
+    SearchResourcesResponse,
+    UpdateResourceRequest,
+    UpdateResourceResponse,
+)
+from toro_core.writing import Writer
+
+__all__ = ["Parts", "Service"]
+
+_MAX_BYTES = 3_500_000
+"""What a resource may have where the caller does not say: every gRPC client takes a message of this size."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a service is made of; `toro_core.assembly` puts it together."""
+
+    settings: Settings
+    storage: Storage
+    definitions: Definitions
+    extractor: Extractor
+    authority: Authority
+    reader: Reader
+    writer: Writer
+    searcher: Searcher
+    tokens: PageTokens
+
+
+class Service:
+    """Answers calls; both transports go through `answer`."""
+
+    def __init__(self, parts: Parts, interceptors: tuple[Interceptor, ...] = ()) -> None:
+        """Answer with these parts, `interceptors` outermost."""
+        self._parts = parts
+        self._types = parts.definitions.resource_types
+        around = (*interceptors, errors, deadlines, identify(parts.authority))
+        self.answer = chain(around, self._act)
+
+    def with_interceptors(self, *interceptors: Interceptor) -> Service:
+        """Return a service of the same parts with these around every call."""
+        return Service(self._parts, interceptors)
+
+    async def _act(self, call: Call, request: Message) -> Any:
+        return await getattr(self, call.method.name)(request, call)
+
+    async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:
+        """Read one resource."""
+        stored = await self._read(request, call)
+        if len(stored.json) > (request.max_bytes or _MAX_BYTES):
+            raise ResourceTooLarge
+        return GetResourceResponse(resource=message(stored))
+
+    async def FetchResource(self, request: FetchResourceRequest, call: Call) -> AsyncIterator[FetchResourceResponse]:
+        """Read one resource in chunks."""
+        return _chunks(await self._read(request, call))
+
+    async def _read(self, request: GetResourceRequest | FetchResourceRequest, call: Call) -> Stored:
+        key = parse_name(request.name, self._types)
+        version = parse_version(request.version_id)
+        return await self._parts.reader.read(call.known_caller(), key, version)
+
+    async def CreateResource(self, request: CreateResourceRequest, call: Call) -> CreateResourceResponse:
+        """Store a new resource."""
+        self._check_size(request.json)
+        resource_type = known_type(request.resource_type, self._types)
+        stored = await self._parts.writer.create(call.known_caller(), resource_type, request.json)
+        return CreateResourceResponse(resource=message(stored, content=request.content == Content.CONTENT_FULL))
+
+    async def UpdateResource(self, request: UpdateResourceRequest, call: Call) -> UpdateResourceResponse:
+        """Store a new version."""
+        self._check_size(request.json)
+        stored, created = await self._parts.writer.update(
+            call.known_caller(),
+            parse_name(request.name, self._types),
+            request.json,
+            expected=parse_etag(request.etag) if request.etag else None,
+            allow_missing=request.allow_missing,
+        )
+        answer = message(stored, content=request.content == Content.CONTENT_FULL)
+        return UpdateResourceResponse(resource=answer, created=created)
+
+    def _check_size(self, json: bytes) -> None:
+        limit = self._parts.settings.max_body
+        if len(json) > limit:
+            raise ResourceTooLarge(
+                f"The resource is larger than this server's limit of {limit} bytes; send a smaller one."
+            )
+
+    async def SearchResources(self, request: SearchResourcesRequest, call: Call) -> SearchResourcesResponse:
+        """Find resources of a type."""
+        resource_type = known_type(request.resource_type, self._types)
+        searcher, caller = self._parts.searcher, call.known_caller()
+        if request.page_token:
+            if request.parameters:
+                raise InvalidArgument("A page token comes alone; the parameters are part of it.")
+            found = await searcher.follow(caller, resource_type, request.page_token)
+        else:
+            lenient = self._is_lenient(request.handling)
+            found = await searcher.search(caller, resource_type, _parameters(request.parameters), lenient=lenient)
+        return _search_answer(found, request.max_bytes or _MAX_BYTES)
+
+    def _is_lenient(self, asked: Handling) -> bool:
+        if asked == Handling.HANDLING_UNSPECIFIED:
+            return self._parts.settings.search_handling == "lenient"
+        return asked == Handling.HANDLING_LENIENT
+
+    async def ListVersions(self, request: ListVersionsRequest, call: Call) -> ListVersionsResponse:
+        """List the versions of one resource."""
+        caller, tokens, settings = call.known_caller(), self._parts.tokens, self._parts.settings
+        key = parse_name(request.name, self._types)
+        state = await tokens.open(request.page_token, caller.client_id) if request.page_token else None
+        if state and (state.kind, state.type, state.id) != ("history", key.type, key.id):
+            raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
+        limit = min(request.page_size or settings.page_size, settings.page_size_max)
+        plan = HistoryPlan(key=key, limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
+        page = await self._parts.reader.versions(caller, plan)
+        answer = ListVersionsResponse()
+        for stored in page.resources:
+            answer.versions.append(message(stored, max_bytes=request.max_bytes or _MAX_BYTES))
+        if page.cursor is not None:
+            following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
+            answer.next_page_token = await tokens.seal(following)
+        elif state is None:
+            answer.total = len(page.resources)
+        return answer
+
+    async def ExchangeAssertion(self, request: ExchangeAssertionRequest, call: Call) -> ExchangeAssertionResponse:
+        """Exchange an assertion for an access token."""
+        token_url = request.token_url or self._parts.settings.token_url()
+        granted = await self._parts.authority.exchange(request.assertion, tuple(request.scopes), token_url)
+        return ExchangeAssertionResponse(
+            access_token=granted.access_token, expires_in=granted.expires_in, scopes=granted.scopes
+        )
+
+    async def GetKeys(self, request: GetKeysRequest, call: Call) -> GetKeysResponse:
+        """Get the public keys."""
+        return GetKeysResponse(jwks=await self._parts.authority.jwks())
+
+    async def GetCapabilities(self, request: GetCapabilitiesRequest, call: Call) -> GetCapabilitiesResponse:
+        """Get what this core can do."""
+        parts = self._parts
+        return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings)
+
+
+async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:
+    yield FetchResourceResponse(resource=message(stored, content=False))
+    for start in range(0, len(stored.json), _CHUNK):
+        yield FetchResourceResponse(chunk=stored.json[start : start + _CHUNK])
+
+
+def _parameters(sent: Sequence[SearchParameter]) -> tuple[Parameter, ...]:
+    return tuple(Parameter(code=one.code, modifier=one.modifier, values=tuple(one.values)) for one in sent)
+
+
+def _search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
+    answer = SearchResourcesResponse(
+        next_page_token=found.next_page_token,
+        issues=[issue_message(issue) for issue in found.issues],
+        applied=[SearchParameter(code=one.code, modifier=one.modifier, values=one.values) for one in found.applied],
+    )
+    if found.total is not None:
+        answer.total = found.total
+    for stored in found.resources:
+        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
+    return answer

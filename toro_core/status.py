@@ -1,0 +1,104 @@
+"""Errors to gRPC statuses: the one place in the core that knows which reason is which code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from toro_core.errors import Issue, Severity, ToroError
+from toro_core.v1 import CallError, Issues, IssueSeverity
+from toro_core.v1 import Issue as IssueMessage
+
+__all__ = ["CODES", "call_error", "issue_message", "rich_status"]
+
+_LOG = logging.getLogger("toro.core")
+
+CODES: Final[Mapping[str, StatusCode]] = {
+    "ALREADY_EXISTS": StatusCode.ALREADY_EXISTS,
+    "CONDITION_CHANGED": StatusCode.ABORTED,
+    "DEADLINE_EXCEEDED": StatusCode.DEADLINE_EXCEEDED,
+    "INSUFFICIENT_SCOPE": StatusCode.PERMISSION_DENIED,
+    "INTERNAL": StatusCode.INTERNAL,
+    "INVALID_ARGUMENT": StatusCode.INVALID_ARGUMENT,
+    "INVALID_CLIENT": StatusCode.UNAUTHENTICATED,
+    "INVALID_JSON": StatusCode.INVALID_ARGUMENT,
+    "INVALID_PAGE_TOKEN": StatusCode.INVALID_ARGUMENT,
+    "INVALID_REQUEST": StatusCode.INVALID_ARGUMENT,
+    "INVALID_RESOURCE": StatusCode.INVALID_ARGUMENT,
+    "INVALID_SCOPE": StatusCode.INVALID_ARGUMENT,
+    "INVALID_SEARCH": StatusCode.INVALID_ARGUMENT,
+    "INVALID_TOKEN": StatusCode.UNAUTHENTICATED,
+    "RESOURCE_DELETED": StatusCode.NOT_FOUND,
+    "RESOURCE_NOT_FOUND": StatusCode.NOT_FOUND,
+    "RESOURCE_TOO_LARGE": StatusCode.OUT_OF_RANGE,
+    "STATE_CONFLICT": StatusCode.ABORTED,
+    "STORAGE_DAMAGED": StatusCode.DATA_LOSS,
+    "STORAGE_FULL": StatusCode.RESOURCE_EXHAUSTED,
+    "STORAGE_UNAVAILABLE": StatusCode.UNAVAILABLE,
+    "TOO_COSTLY": StatusCode.INVALID_ARGUMENT,
+    "UNAUTHENTICATED": StatusCode.UNAUTHENTICATED,
+    "UNSUPPORTED": StatusCode.UNIMPLEMENTED,
+    "UNSUPPORTED_TYPE": StatusCode.NOT_FOUND,
+    "UPDATE_CREATE_NOT_ALLOWED": StatusCode.FAILED_PRECONDITION,
+    "VERSION_CONFLICT": StatusCode.ABORTED,
+}
+
+_SEVERITIES: Final[Mapping[Severity, IssueSeverity]] = {
+    "fatal": IssueSeverity.ISSUE_SEVERITY_FATAL,
+    "error": IssueSeverity.ISSUE_SEVERITY_ERROR,
+    "warning": IssueSeverity.ISSUE_SEVERITY_WARNING,
+    "information": IssueSeverity.ISSUE_SEVERITY_INFORMATION,
+}
+
+
+def call_error(error: Exception, request_id: str = "") -> CallError:
+    """Say any error as a caller may see it; one that nobody foresaw is logged by its place and told by the request id alone."""
+    if isinstance(error, CallError):
+        return error
+    if isinstance(error, ToroError) and error.reason in CODES:
+        scope = getattr(error, "scope", None)
+        details = {"scope": str(scope)} if scope else {}
+        issues = [issue_message(issue) for issue in error.issues]
+        return CallError(CODES[error.reason].name, error.reason, issues, details=details)
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        text = (
+            "The call took longer than its deadline; what it wrote may still become durable. Narrow it or allow more."
+        )
+        return CallError("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", [IssueMessage(code="timeout", diagnostics=text)])
+    _log_unforeseen(error, request_id)
+    text = f"Internal error; the operator finds it in the log under request id {request_id or 'unknown'}."
+    return CallError("INTERNAL", "INTERNAL", [IssueMessage(code="exception", diagnostics=text)])
+
+
+def _log_unforeseen(error: Exception, request_id: str) -> None:
+    """Log the kind and the place of an error, never its message, which may quote a resource."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+    _LOG.error("unforeseen %s at %s, request id %s", type(error).__name__, place, request_id or "unknown")
+
+
+def issue_message(issue: Issue) -> IssueMessage:
+    """Say an issue on the wire."""
+    return IssueMessage(
+        severity=_SEVERITIES[issue.severity],
+        code=issue.code,
+        diagnostics=issue.diagnostics,
+        expressions=issue.expressions,
+    )
+
+
+def rich_status(error: CallError) -> Status:
+    """Say a call error as google.rpc.Status with ErrorInfo and Issues, as `grpc-status-details-bin` carries it."""
+    info, issues = Any(), Any()
+    info.Pack(ErrorInfo(reason=error.reason, domain="toro", metadata=error.details))
+    issues.Pack(Issues(issues=error.issues))
+    text = error.issues[0].diagnostics if error.issues else error.reason
+    return Status(code=StatusCode[error.code].value[0], message=text, details=[info, issues])

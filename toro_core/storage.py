@@ -1,0 +1,273 @@
+"""The storage contract: what a plugin implements and what the core relies on. `toro_core.testing` proves it.
+
+Past 250 lines so that a plugin's author finds the whole contract on one page.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from toro_core.search.plan import MISSING, Cursor, SearchPlan
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "MISSING",
+    "Absent",
+    "Any",
+    "Body",
+    "Capability",
+    "DateRow",
+    "Expect",
+    "HistoryPlan",
+    "Key",
+    "OpenStorage",
+    "OrderRow",
+    "Page",
+    "ReferenceRow",
+    "Rows",
+    "StateRecord",
+    "Storage",
+    "Stored",
+    "StringRow",
+    "TokenRow",
+    "UriRow",
+    "Version",
+    "Write",
+    "instant",
+    "stamp",
+]
+
+Capability = Literal["transactions", "history", "state_ttl"]
+"""An observable property of a storage instance, as configured:
+
+transactions: a commit of several writes is all or nothing; history: past versions can be read; state_ttl: state records expire.
+"""
+
+
+class Key(NamedTuple):
+    """A resource's type and logical id."""
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        """Render as a relative reference, `Patient/1`."""
+        return f"{self.type}/{self.id}"
+
+
+class TokenRow(NamedTuple):
+    """`system` is "" where the value has none; `code` is "" where a coding has only a system."""
+
+    param: str
+    system: str
+    code: str
+
+
+class StringRow(NamedTuple):
+    """`folded` is what starts-with compares (case and accents folded by the core); `exact` is the value as stored."""
+
+    param: str
+    folded: str
+    exact: str
+
+
+class DateRow(NamedTuple):
+    """The half-open interval [low, high) in microseconds since 1970 UTC; open ends are NEVER and FOREVER."""
+
+    param: str
+    low: int
+    high: int
+
+
+class ReferenceRow(NamedTuple):
+    """A reference to (type, id), with the version where the reference names one, else ""."""
+
+    param: str
+    type: str
+    id: str
+    version: str
+
+
+class UriRow(NamedTuple):
+    """A uri, compared exactly."""
+
+    param: str
+    value: str
+
+
+class OrderRow(NamedTuple):
+    """What sorting by `param` compares: the lowest and the highest of the resource's values, both int or both str."""
+
+    param: str
+    low: int | str
+    high: int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A resource's index rows, extracted by the core from the version being written.
+
+    `sort` is the value the type is ordered by when nothing else is asked (its clinical date's low bound in microseconds, MISSING
+    where absent); None stands for the time of the commit in microseconds, for types without such a date.
+    """
+
+    sort: int | None = None
+    tokens: tuple[TokenRow, ...] = ()
+    strings: tuple[StringRow, ...] = ()
+    dates: tuple[DateRow, ...] = ()
+    references: tuple[ReferenceRow, ...] = ()
+    uris: tuple[UriRow, ...] = ()
+    orders: tuple[OrderRow, ...] = ()
+    compartments: tuple[str, ...] = ()
+    """Ids of the patients in whose compartments the resource lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A resource's JSON with one slot for the server's own members of `meta`; `stamp` fills it."""
+
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One version of a resource. `seq` orders commits, `at` is milliseconds since 1970 UTC; a tombstone's `json` is empty."""
+
+    key: Key
+    version: int
+    seq: int
+    at: int
+    deleted: bool
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """Whatever the resource's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No such resource, or a tombstone; else `AlreadyExists`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The current version is this one and not a tombstone; else `PreconditionFailed`."""
+
+    number: int
+
+
+Expect: TypeAlias = Any | Absent | Version
+ANY: Final = Any()
+ABSENT: Final = Absent()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """A new version of `key`: `body` with its index `rows`, or a tombstone where `body` is None."""
+
+    key: Key
+    body: Body | None
+    rows: Rows = Rows()
+    expect: Expect = ANY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPlan:
+    """The versions of one resource, newest first, from after `cursor`."""
+
+    key: Key
+    limit: int = 50
+    max_bytes: int = 4_000_000
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Resources in the plan's order; `cursor` is where the next page starts, None where nothing follows."""
+
+    resources: Sequence[Stored]
+    cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecord:
+    """A small server record. `revision` grows with every change of the key; `expires_at` is milliseconds since 1970 UTC."""
+
+    key: str
+    value: bytes
+    revision: int
+    expires_at: int | None
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Keeps versions of resources and small state records; executes plans. Safe for concurrent use from one event loop."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this instance, as configured, does."""
+
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        """Return the current version, which may be a tombstone, or the given one. Raises NotFound."""
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        """Return the current versions in the order of `keys`, tombstones included, None where there is no such resource."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        """Write every one, or none, and return once they are durable, in order.
+
+        Versions count from 1 and continue after a tombstone; `seq` and `at` are assigned inside the transaction, are the same
+        for all writes of a commit and never decrease in commit order. The same key twice in one commit is two versions.
+        Raises AlreadyExists or PreconditionFailed where an expectation fails, StorageFull, StorageBusy. A tombstone for a key
+        that does not exist raises NotFound; for one already deleted, Gone.
+        """
+
+    async def search(self, plan: SearchPlan) -> Page:
+        """Return one page of current, not deleted resources."""
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        """Count all resources of the plan, whatever its limit and cursor; stop at `at_most`."""
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        """Return versions, tombstones included. Raises NotFound where the resource never existed."""
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        """Write a record and return its revision; `if_revision` 0 means absent or expired, n exactly that revision.
+
+        `ttl` is in seconds, judged by the storage's clock. Raises StateConflict. Durable on return.
+        """
+
+    async def get_state(self, key: str) -> StateRecord | None:
+        """Return the record, or None where there is none or it has expired."""
+
+    async def list_state(self, prefix: str) -> Sequence[StateRecord]:
+        """Return the live records whose key starts with `prefix`, in key order."""
+
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        """Delete the record; False where there was none. Raises StateConflict."""
+
+
+OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]
+"""Opens a URL: `async with open_storage("sqlite:///toro.db") as storage`. Closing waits for queued commits."""
+
+
+def instant(at: int) -> str:
+    """Render milliseconds since 1970 UTC as a FHIR instant, `2026-01-31T08:00:00.123Z`."""
+    seconds, millis = divmod(at, 1000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+
+
+def stamp(body: Body, version: int, at: int) -> bytes:
+    """Fill the body's slot with versionId and lastUpdated."""
+    return b'%s"versionId":"%d","lastUpdated":"%s"%s' % (body.before, version, instant(at).encode(), body.after)
