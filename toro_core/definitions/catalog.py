@@ -1,8 +1,9 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json` and
-`resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is
-cardinality, types joined by `|`, and the required value set where there is one.
+`resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
+cardinality, types joined by `|`, the required value set where there is one, and whether it is part of a summary. What a
+Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from toro_core.definitions.facts import (
     Choice,
     ComponentFacts,
     ElementFacts,
+    InvariantFacts,
     SearchParameterFacts,
     StructureFacts,
 )
@@ -139,13 +141,21 @@ class Definitions:
         row = self._file(name.partition(".")[0])["structures"][name]
         base = row.get("base")
         elements = dict(self.structure(base).elements) if base else {}
+        invariants = row.get("invariants", {})
         for key, text in row.get("elements", {}).items():
-            element = _element(key, text)
+            element = _element(key, text, _invariants(invariants, key) if invariants else ())
             elements[element.name] = element
         for dropped in [element.name for element in elements.values() if element.max == 0]:
             del elements[dropped]
         members = {choice.json_name: (element, choice) for element in elements.values() for choice in element.choices}
-        return StructureFacts(name=name, kind=row["kind"], base=base, elements=elements, members=members)
+        return StructureFacts(
+            name=name,
+            kind=row["kind"],
+            base=base,
+            elements=elements,
+            members=members,
+            invariants=_invariants(invariants, ""),
+        )
 
     def _parameter(self, code: str, row: dict[str, Any]) -> SearchParameterFacts:
         targets = tuple(row.get("targets", ()))
@@ -159,17 +169,35 @@ class Definitions:
         )
 
 
-def _element(key: str, text: str) -> ElementFacts:
-    cardinality, types, *value_set = text.split(" ")
+def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> ElementFacts:
+    cardinality, types, *more = text.split(" ")
     low, _, high = cardinality.partition("..")
-    name = key.removesuffix("[x]")
     return ElementFacts(
-        name=name,
-        choices=tuple(
-            Choice(json_name=name if name == key else name + type_name[0].upper() + type_name[1:], type=type_name)
-            for type_name in types.split("|")
-        ),
+        name=key.removesuffix("[x]"),
+        choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=value_set[0] if value_set else None,
+        value_set=next((part for part in more if part != "summary"), None),
+        summary="summary" in more,
+        invariants=invariants,
+    )
+
+
+def _choice(key: str, text: str) -> Choice:
+    type_name, _, narrowed = text.removesuffix(")").partition("(")
+    name = key.removesuffix("[x]")
+    json_name = name if name == key else name + type_name[0].upper() + type_name[1:]
+    return Choice(json_name=json_name, type=type_name, targets=tuple(narrowed.split(",")) if narrowed else ())
+
+
+def _invariants(rows: Mapping[str, dict[str, str]], at: str) -> tuple[InvariantFacts, ...]:
+    """Return the invariants at an element, or with "" those of the structure itself."""
+    return tuple(
+        InvariantFacts(
+            key=key,
+            severity="warning" if row.get("severity") == "warning" else "error",
+            expression=row["expression"],
+        )
+        for key, row in rows.items()
+        if row.get("at", "") == at
     )

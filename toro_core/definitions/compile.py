@@ -110,7 +110,7 @@ def _bytes(content: Any) -> bytes:
 def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
     """Return the value sets that some element requires."""
     texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
-    return sorted({text.split(" ")[2] for text in texts if text.count(" ") == 2})
+    return sorted({part for text in texts for part in text.split(" ")[2:] if part != "summary"})
 
 
 def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
