@@ -1,14 +1,15 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
-Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json` and
-`resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
+Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
+`resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
 cardinality, types joined by `|`, the required value set where there is one, and whether it is part of a summary. What a
 Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final, TypeVar, cast
@@ -22,6 +23,8 @@ from toro_core.definitions.facts import (
     SearchParameterFacts,
     StructureFacts,
 )
+from toro_core.definitions.packages import PackageFacts, invariants, newest_first
+from toro_core.definitions.profile_facts import ProfileFacts
 
 __all__ = ["Definitions", "load"]
 
@@ -30,7 +33,8 @@ T = TypeVar("T")
 
 def load(folder: Traversable | None = None) -> Definitions:
     """Load the definitions that come with Toro, or those compiled into `folder`."""
-    return Definitions(folder or files("toro_core.definitions") / "data")
+    source = folder or files("toro_core.definitions") / "data"
+    return Definitions(lambda name: source.joinpath(*name.split("/")).read_bytes())
 
 
 class Definitions:
@@ -39,14 +43,15 @@ class Definitions:
     __slots__ = (
         "_codes",
         "_derived",
-        "_folder",
         "_index",
         "_parsed",
         "_raw",
+        "_read_bytes",
         "_search",
         "_value_sets",
         "digest",
         "fhir_version",
+        "packages",
         "resource_types",
     )
 
@@ -56,9 +61,12 @@ class Definitions:
     resource_types: Final[frozenset[str]]
     """The concrete resource types."""
 
-    def __init__(self, folder: Traversable) -> None:
-        """Read the index of the facts compiled into `folder`."""
-        self._folder = folder
+    packages: Final[tuple[PackageFacts, ...]]
+    """The packages whose profiles and extensions are known, the newest version first."""
+
+    def __init__(self, read: Callable[[str], bytes], added: Sequence[bytes] = ()) -> None:
+        """Read the index of compiled facts, each file by its path, and take `added` packages beside those that come with them."""
+        self._read_bytes = read
         self._index: dict[str, Any] = self._read("index.json")
         self._raw: dict[str, dict[str, Any]] = {}
         self._parsed: dict[str, StructureFacts] = {}
@@ -66,8 +74,11 @@ class Definitions:
         self._codes: dict[str, frozenset[str]] = {}
         self._derived: dict[Callable[[Definitions], Any], Any] = {}
         self._value_sets: dict[str, Any] | None = None
+        own = [PackageFacts(read(name)) for name in self._index.get("packageFiles", ())]
+        more = [PackageFacts(data) for data in added]
+        self.packages = tuple(newest_first(more + own))
         self.fhir_version = self._index["fhirVersion"]
-        self.digest = self._index["digest"]
+        self.digest = _digest(self._index["digest"], more)
         self.resource_types = frozenset(self._index["resources"])
 
     def structure(self, name: str) -> StructureFacts:
@@ -116,6 +127,34 @@ class Definitions:
         """Return the profiles of the loaded guides on a resource type: canonicals without version."""
         return tuple(self._index["profiles"].get(resource_type, ()))
 
+    def with_packages(self, added: Sequence[bytes]) -> Definitions:
+        """Return these definitions with compiled packages beside their own."""
+        return Definitions(self._read_bytes, added)
+
+    def profile(self, canonical: str) -> ProfileFacts | None:
+        """Return a profile or extension definition: the version the canonical names, else the newest that is loaded."""
+        url, _, version = canonical.partition("|")
+        for package in self.packages:
+            found = package.profile(url)
+            if found is not None and version in ("", found.version):
+                return found
+        return None
+
+    def profile_types(self) -> dict[str, str]:
+        """Return the type each loaded profile constrains, by canonical without version."""
+        found: dict[str, str] = {}
+        for package in self.packages:
+            found = {**package.types(), **found}
+        return found
+
+    def value_set(self, url: str) -> Mapping[str, frozenset[str]] | None:
+        """Return the codes of a value set by system, or None where they are not enumerated."""
+        systems = self._enumerated().get(url)
+        if systems is not None:
+            return {system: frozenset(codes) for system, codes in systems.items()}
+        found = (package.value_set(url) for package in self.packages)
+        return next((codes for codes in found if codes is not None), None)
+
     def _enumerated(self) -> dict[str, Any]:
         if self._value_sets is None:
             self._value_sets = self._read("codes.json")["valueSets"]
@@ -127,23 +166,23 @@ class Definitions:
             self._derived[build] = build(self)
         return cast(T, self._derived[build])
 
-    def _read(self, *path: str) -> dict[str, Any]:
-        return json.loads(self._folder.joinpath(*path).read_bytes())
+    def _read(self, name: str) -> dict[str, Any]:
+        return json.loads(self._read_bytes(name))
 
     def _file(self, root: str) -> dict[str, Any]:
         """Return the content of the file that holds the type `root`."""
         name = f"resources/{root}.json" if root in self.resource_types else "types.json"
         if name not in self._raw:
-            self._raw[name] = self._read(*name.split("/"))
+            self._raw[name] = self._read(name)
         return self._raw[name]
 
     def _parse(self, name: str) -> StructureFacts:
         row = self._file(name.partition(".")[0])["structures"][name]
         base = row.get("base")
         elements = dict(self.structure(base).elements) if base else {}
-        invariants = row.get("invariants", {})
+        rules = row.get("invariants", {})
         for key, text in row.get("elements", {}).items():
-            element = _element(key, text, _invariants(invariants, key) if invariants else ())
+            element = _element(key, text, invariants(rules, key) if rules else ())
             elements[element.name] = element
         for dropped in [element.name for element in elements.values() if element.max == 0]:
             del elements[dropped]
@@ -154,7 +193,7 @@ class Definitions:
             base=base,
             elements=elements,
             members=members,
-            invariants=_invariants(invariants, ""),
+            invariants=invariants(rules, "") if rules else (),
         )
 
     def _parameter(self, code: str, row: dict[str, Any]) -> SearchParameterFacts:
@@ -167,6 +206,14 @@ class Definitions:
             targets=tuple(self._index["anyTarget"]) if targets == ("*",) else targets,
             components=tuple(ComponentFacts(**component) for component in row.get("components", ())),
         )
+
+
+def _digest(own: str, added: Sequence[PackageFacts]) -> str:
+    """Name own facts and added packages together, in whatever order these were added."""
+    if not added:
+        return own
+    parts = "".join(sorted(package.digest for package in added))
+    return f"sha256:{hashlib.sha256((own + parts).encode()).hexdigest()}"
 
 
 def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> ElementFacts:
@@ -188,16 +235,3 @@ def _choice(key: str, text: str) -> Choice:
     name = key.removesuffix("[x]")
     json_name = name if name == key else name + type_name[0].upper() + type_name[1:]
     return Choice(json_name=json_name, type=type_name, targets=tuple(narrowed.split(",")) if narrowed else ())
-
-
-def _invariants(rows: Mapping[str, dict[str, str]], at: str) -> tuple[InvariantFacts, ...]:
-    """Return the invariants at an element, or with "" those of the structure itself."""
-    return tuple(
-        InvariantFacts(
-            key=key,
-            severity="warning" if row.get("severity") == "warning" else "error",
-            expression=row["expression"],
-        )
-        for key, row in rows.items()
-        if row.get("at", "") == at
-    )

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from toro_core import json
+from toro_core.definitions.catalog import Definitions
 from toro_core.definitions.compile_codes import expand
+from toro_core.definitions.compile_guides import Package, compile_guide, name_of, version_of
+from toro_core.definitions.compile_profiles import PackageUnusable
 from toro_core.definitions.compile_search import any_target, search_parameters
 from toro_core.definitions.compile_structures import structures
-from toro_core.errors import ToroError
 
 __all__ = ["PackageUnusable", "compile_packages", "read_package", "write"]
 
@@ -23,16 +25,6 @@ _KINDS: Final = (
     "CodeSystem",
     "CompartmentDefinition",
 )
-
-
-class PackageUnusable(ToroError):
-    """The package cannot be compiled; give HL7 packages (.tgz), the FHIR core package first."""
-
-    reason = "PACKAGE_UNUSABLE"
-    issue = "not-supported"
-
-
-Package = dict[str, list[dict[str, Any]]]
 
 
 def read_package(path: Path) -> Package:
@@ -76,10 +68,10 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
             for name, rows in found.items()
         }
         for name in (name for name, rows in own.items() if rows):
-            files[f"resources/{name}.json"].setdefault("guides", {})[guide["manifest"][0]["name"]] = own[name]
-    index = {
+            files[f"resources/{name}.json"].setdefault("guides", {})[name_of(guide)] = own[name]
+    index: dict[str, Any] = {
         "fhirVersion": core["manifest"][0]["version"],
-        "packages": [f"{p['manifest'][0]['name']}#{p['manifest'][0]['version']}" for p in packages],
+        "packages": [f"{name_of(package)}#{version_of(package)}" for package in packages],
         "resources": resources,
         "anyTarget": any_target(resources),
         "search": shared,
@@ -87,6 +79,14 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
         "profiles": _profiles(guides, resources),
     }
     written = {name: _bytes(content) for name, content in sorted(files.items())}
+    for package in packages:
+        so_far = {"index.json": _bytes({"digest": "", **index}), **written}
+        known = Definitions(so_far.__getitem__)
+        facts = compile_guide(package, known, beside=[core], expansions=expansions, shipped=True)
+        name = f"packages/{name_of(package)}.json"
+        written[name] = _bytes(facts)
+        index["packageFiles"] = [*index.get("packageFiles", []), name]
+    written = dict(sorted(written.items()))
     digest = hashlib.sha256(_bytes(index))
     for name, data in written.items():
         digest.update(name.encode() + b"\0" + data)
