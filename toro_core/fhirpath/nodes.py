@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from toro_core.fhirpath.quantities import Quantity
+
 __all__ = [
     "Binary",
     "Call",
@@ -21,14 +23,6 @@ __all__ = [
     "TypeTest",
     "Variable",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A quantity literal; `unit` is a UCUM code or a calendar word such as `year`."""
-
-    value: Decimal
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
