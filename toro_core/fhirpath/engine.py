@@ -40,7 +40,7 @@ from toro_core.fhirpath.resources import RESOURCES
 from toro_core.fhirpath.strings import STRINGS
 from toro_core.fhirpath.temporal import parse_date_time, parse_time
 from toro_core.fhirpath.trees import TREES
-from toro_core.fhirpath.type_tests import as_type, is_type, of_type, type_name
+from toro_core.fhirpath.type_tests import TYPES, as_type, is_type, of_type, type_name
 from toro_core.fhirpath.typed import NOTHING, Typed, constant, made
 from toro_core.fhirpath.types import Types
 from toro_core.fhirpath.values import BOOLEAN, DECIMAL, INTEGER, QUANTITY, STRING, Items
@@ -56,6 +56,7 @@ _FUNCTIONS: Final[Mapping[str, Function]] = {
     **CONVERSIONS,
     **DATES,
     **TREES,
+    **TYPES,
     **RESOURCES,
 }
 _TYPE_FUNCTIONS: Final = {"is": is_type, "as": as_type, "ofType": of_type}

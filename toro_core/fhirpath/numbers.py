@@ -126,7 +126,7 @@ def _logarithm(value: Number, base: Number) -> Number | None:
 
     def compute(context: decimal.Context) -> Decimal:
         found = context.divide(context.ln(Decimal(value)), context.ln(Decimal(base)))
-        return found.quantize(Decimal("1e-30")).normalize() if abs(found) < 1000 else found
+        return decimal.Context(prec=_DIGITS - 8).plus(found)  # what division could not give exactly is rounded off
 
     return _exact(compute)
 

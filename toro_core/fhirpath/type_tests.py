@@ -6,10 +6,10 @@ types only the very one: a `code` is a `string` and yet `gender.ofType(string)` 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from toro_core.fhirpath.building import Building, at_most_one, each
+from toro_core.fhirpath.building import Building, Call, Function, at_most_one, each
 from toro_core.fhirpath.environment import Scope
 from toro_core.fhirpath.errors import InvalidExpression
 from toro_core.fhirpath.nodes import Call as CallNode
@@ -17,9 +17,9 @@ from toro_core.fhirpath.nodes import Member, Node
 from toro_core.fhirpath.resources import referenced
 from toro_core.fhirpath.typed import Typed, made
 from toro_core.fhirpath.types import is_system
-from toro_core.fhirpath.values import Element, Item, Items
+from toro_core.fhirpath.values import TYPE_INFO, Element, Item, Items
 
-__all__ = ["as_type", "is_type", "of_type", "type_name"]
+__all__ = ["TYPES", "as_type", "is_type", "of_type", "type_name"]
 
 
 def is_type(building: Building, operand: Node, name: str, this: Typed) -> Typed:
@@ -82,6 +82,23 @@ def type_name(node: Node) -> str:
             return f"{type_name(of)}.{name}"
         case _:
             raise InvalidExpression("FHIRPath: a type has to be named here.")
+
+
+def _type(call: Call) -> Typed:
+    inner, static, types = call.of.run, call.of.type, call.types
+
+    def run(items: Items, scope: Scope) -> Items:
+        return [_information(types.type_of(item, static)) for item in inner(items, scope)]
+
+    return made(run, call.of, type_=TYPE_INFO, many=call.of.many)
+
+
+def _information(type_: str) -> dict[str, str]:
+    namespace = "System" if is_system(type_) else "FHIR"
+    return {"namespace": namespace, "name": type_.removeprefix("System.")}
+
+
+TYPES: Final[Mapping[str, Function]] = {"type": Function(_type)}
 
 
 def _narrowed(building: Building, operand: Node, wanted: tuple[str, ...], this: Typed) -> Typed:
