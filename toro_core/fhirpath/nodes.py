@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -22,6 +23,7 @@ __all__ = [
     "Temporal",
     "TypeTest",
     "Variable",
+    "walk",
 ]
 
 
@@ -110,3 +112,14 @@ class Binary:
 
 
 Node: TypeAlias = Binary | Call | Constant | Empty | External | Index | Member | Sign | TypeTest | Variable
+"""Any node."""
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all nodes below it."""
+    yield node
+    for field in fields(node):
+        value = getattr(node, field.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Node):
+                yield from walk(inner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from functools import cmp_to_key
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from toro_core.fhirpath.building import Call, Function, at_most_one, each, truth
 from toro_core.fhirpath.environment import Scope
 from toro_core.fhirpath.equality import key, order
 from toro_core.fhirpath.errors import InvalidExpression
-from toro_core.fhirpath.nodes import Node, Sign, Variable
+from toro_core.fhirpath.nodes import Node, Sign, Variable, walk
 from toro_core.fhirpath.typed import NOTHING, Run, Typed, given, made
 from toro_core.fhirpath.types import is_system
 from toro_core.fhirpath.values import BOOLEAN, Item, Items
@@ -178,13 +177,9 @@ def _indexed(found: Items, evaluate: Run, scope: Scope) -> list[tuple[Item, Item
     return rows
 
 
-def mentions(node: Any, variable: str) -> bool:
+def mentions(node: Node, variable: str) -> bool:
     """Say whether an expression names a variable, be it in an inner loop with a variable of its own."""
-    if isinstance(node, tuple):
-        return any(mentions(one, variable) for one in node)
-    if isinstance(node, Variable):
-        return node.name == variable
-    return is_dataclass(node) and any(mentions(getattr(node, field.name), variable) for field in fields(node))
+    return any(isinstance(found, Variable) and found.name == variable for found in walk(node))
 
 
 PROJECTION: Final[Mapping[str, Function]] = {
