@@ -1,7 +1,8 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
-`resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
+`resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
+An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
 cardinality, types joined by `|`, the required value set where there is one, and whether it is part of a summary. What a
 Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from toro_core import json
 from toro_core.definitions.catalog import Definitions
-from toro_core.definitions.compile_codes import expand
+from toro_core.definitions.compile_codes import Expander, expand
 from toro_core.definitions.compile_guides import Package, compile_guide, name_of, version_of
 from toro_core.definitions.compile_profiles import PackageUnusable
 from toro_core.definitions.compile_search import any_target, search_parameters
@@ -57,7 +57,7 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
     search, shared = search_parameters(core["SearchParameter"], resources)
     files: dict[str, Any] = {
         "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
-        "codes.json": expand(_required(by_root), core["ValueSet"], core["CodeSystem"], expansions),
+        "codes.json": expand(_required(by_root), Expander(core["ValueSet"], core["CodeSystem"], expansions)),
     }
     for name in resources:
         files[f"resources/{name}.json"] = {"structures": by_root[name], "search": search[name]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["expand"]
+__all__ = ["Expander", "expand"]
 
 _FREE: Final = (
     "http://hl7.org/fhir",
@@ -20,19 +20,11 @@ _LICENSED: Final = ("http://hl7.org/fhir/sid/icd", "http://hl7.org/fhir/sid/cvx"
 Codes = set[tuple[str, str]]
 
 
-def expand(
-    required: Iterable[str],
-    value_sets: Iterable[dict[str, Any]],
-    code_systems: Iterable[dict[str, Any]],
-    known: dict[str, Any],
-    *,
-    shipped: bool = True,
-) -> dict[str, Any]:
+def expand(required: Iterable[str], expander: Expander, *, shipped: bool = True) -> dict[str, Any]:
     """Return the codes of each value set by system; those that are not enumerated (mime types, units) are `open`.
 
     What is `shipped` with Toro holds no code of a system whose codes are licensed.
     """
-    expander = _Expander(value_sets, code_systems, known)
     complete: dict[str, dict[str, list[str]]] = {}
     unknown: dict[str, list[str]] = {}
     for url in required:
@@ -50,8 +42,11 @@ def _is_free(system: str) -> bool:
     return system.startswith(_FREE) and not system.startswith(_LICENSED)
 
 
-class _Expander:
-    """Expands what whole code systems, lists, hierarchies and other value sets make up."""
+class Expander:
+    """Expands what whole code systems, lists, hierarchies and other value sets make up.
+
+    `known` are known expansions: value set -> {"complete": bool, "codes": {system: {code: display}}}.
+    """
 
     def __init__(
         self, value_sets: Iterable[dict[str, Any]], code_systems: Iterable[dict[str, Any]], known: dict[str, Any]

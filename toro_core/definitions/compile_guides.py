@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from toro_core.definitions.catalog import Definitions
-from toro_core.definitions.compile_codes import expand
+from toro_core.definitions.compile_codes import Expander, expand
 from toro_core.definitions.compile_profiles import profile, types_of
 
 __all__ = ["Package", "compile_guide", "name_of", "version_of"]
+
+_FEW: Final = 3
 
 Package = dict[str, list[dict[str, Any]]]
 """The conformance resources of a package by type, and "manifest": package.json."""
@@ -52,14 +54,35 @@ def compile_guide(
             if "valueSet" in row and known.value_set(row["valueSet"]) is None
         }
     )
-    sources = [package, *beside]
-    codes = expand(
-        required,
-        (v for one in reversed(sources) for v in one["ValueSet"]),
-        (c for one in reversed(sources) for c in one["CodeSystem"]),
+    sources = [*reversed(beside), package]
+    expander = Expander(
+        (value_set for source in sources for value_set in source["ValueSet"]),
+        (system for source in sources for system in source["CodeSystem"]),
         expansions or {},
-        shipped=shipped,
     )
-    return {"name": name_of(package), "version": version_of(package), "profiles": dict(sorted(rows.items())), **codes}
+    for definition in definitions:
+        if definition["url"] in rows and (codes := _subject(definition, expander)):
+            rows[definition["url"]]["codes"] = [list(code) for code in sorted(codes)]
+    return {
+        "name": name_of(package),
+        "version": version_of(package),
+        "profiles": dict(sorted(rows.items())),
+        **expand(required, expander, shipped=shipped),
+    }
 
 
+def _subject(definition: dict[str, Any], expander: Expander) -> set[tuple[str, str]]:
+    """Return the codes that say what a resource of this profile is about, where there are but a few."""
+    found: set[tuple[str, str]] = set()
+    for element in definition["snapshot"]["element"]:
+        if element["path"] in {f"{definition['type']}.code", f"{definition['type']}.code.coding"}:
+            pattern = next((element[key] for key in element if key.startswith(("fixed", "pattern"))), {})
+            found |= {(c["system"], c["code"]) for c in pattern.get("coding", [pattern]) if {"system", "code"} <= c.keys()}
+    binding = _element(definition, "code").get("binding", {})
+    bound = expander.codes(binding.get("valueSet", "").partition("|")[0]) or set()
+    return found or (bound if len(bound) <= _FEW else set())
+
+
+def _element(definition: dict[str, Any], name: str) -> dict[str, Any]:
+    path = f"{definition['type']}.{name}"
+    return next((e for e in definition["snapshot"]["element"] if e["path"] == path), {})

@@ -43,11 +43,13 @@ def profile(definition: dict[str, Any], known: Definitions, types: Mapping[str, 
     for element in definition["snapshot"]["element"]:
         rows.add(element)
     rows.forget_idle_slicings()
+    root = definition["snapshot"]["element"][0]
     contexts = sorted(c["expression"] for c in definition.get("context", ()) if c["type"] == "element")
     return {
         "version": definition.get("version", ""),
         "type": definition["type"],
         **({"contexts": contexts} if definition["type"] == "Extension" and len(contexts) == _contexts(definition) else {}),
+        **({"modifier": True} if root.get("isModifier") else {}),
         "elements": rows.found,
     }
 
@@ -102,8 +104,10 @@ class _Rows:
     def _structure(self, element: dict[str, Any], base: ElementFacts) -> str:
         """Name the structure that holds what is below the element."""
         names = [choice.type for choice in base.choices]
-        given = [type_["code"] for type_ in element.get("type", ()) if type_["code"] in names]
-        return given[0] if given else names[0]
+        given = [type_["code"] for type_ in element.get("type", ())]
+        if names == ["Resource"] and len(given) == 1:
+            return str(given[0])
+        return next((name for name in given if name in names), names[0])
 
     def _own_rules(self, structure: str) -> set[str]:
         return {found.key for found in self._known.structure(structure).invariants}
@@ -138,6 +142,9 @@ class _Rows:
         row: dict[str, Any] = {}
         given = {type_["code"]: type_ for type_ in element.get("type", ())}
         names = [choice.type for choice in base.choices]
+        if names == ["Resource"] and not given.keys() <= {"Resource"}:
+            row["types"] = sorted(given)
+            row["profiles"] = [url for type_ in given.values() for url in type_.get("profile", ())]
         if len(names) > 1 and set(given) & set(names) and not set(given) >= set(names):
             row["types"] = [name for name in names if name in given]
         for choice in base.choices:

@@ -73,6 +73,8 @@ class PackageFacts:
             package=self.label,
             type=row["type"],
             contexts=tuple(row.get("contexts", ())),
+            modifier=row.get("modifier", False),
+            codes=frozenset((system, code) for system, code in row.get("codes", ())),
             root=_tree(row["elements"]),
         )
 

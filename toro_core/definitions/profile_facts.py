@@ -64,4 +64,8 @@ class ProfileFacts:
     type: str
     contexts: tuple[str, ...]
     """Where an extension may stand: element paths; none given where anywhere."""
+    modifier: bool
+    """Whether an extension changes the meaning of what it stands on."""
+    codes: frozenset[tuple[str, str]]
+    """Systems and codes of which `code` has to have one: what the profile is about. Empty where that does not tell."""
     root: ElementRules

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+from toro_core.validation.narrative import is_narrative
 
 __all__ = ["PRIMITIVES", "JsonType", "Primitive"]
 
@@ -21,6 +22,8 @@ JsonType: TypeAlias = Literal["string", "number", "boolean"]
 _TEXT_LIMIT: Final = 1024 * 1024
 _INTEGER_LIMIT: Final = 2**31
 
+_ORDINARY: Final = re.compile(r"[\t\n\r -\U0010ffff]{1,4096}")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DATE: Final = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE: Final = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
@@ -29,11 +32,15 @@ _PARTIAL: Final = r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
-    """A primitive type: its JSON type, a test for a value of any JSON type, and the rule in words."""
+    """A primitive type: its JSON type, a test for a value of any JSON type, and the rule in words.
+
+    `accepts` is true of most strings that pass the test and of no other; it is C code, so that most values cost one call.
+    """
 
     json_type: JsonType
     test: Callable[[object], bool]
     rule: str
+    accepts: Callable[[str], object] | None = None
 
     def is_json_type(self, value: object) -> bool:
         """Say whether the value has the JSON type, whatever its format."""
@@ -70,7 +77,11 @@ def _decimal(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT
+    return (
+        type(value) is str
+        and 0 < len(value) <= _TEXT_LIMIT
+        and (value.isprintable() or _CONTROL.search(value) is None)
+    )
 
 
 def _base64(value: object) -> bool:
@@ -83,8 +94,14 @@ def _base64(value: object) -> bool:
     return True
 
 
-_TEXT: Final = Primitive(json_type="string", test=_text, rule="text that is not empty and has at most 1 MB")
-_URI: Final = Primitive(json_type="string", test=_pattern(r"\S+"), rule="a URI without white space")
+_TEXT: Final = Primitive(json_type="string", test=_text, accepts=_ORDINARY.fullmatch, rule="text that is not empty, without control characters, of at most 1 MB")
+_URI: Final = Primitive(
+    json_type="string", test=_pattern(r"\S+"), accepts=re.compile(r"\S+").fullmatch, rule="a URI without white space"
+)
+_CODE: Final = r"\S+(?:\s\S+)*"
+_ID: Final = r"[A-Za-z0-9\-.]{1,64}"
+# Every month has 28 days: what lies within needs no calendar.
+_EARLY: Final = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 
 PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
     {
@@ -93,26 +110,33 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
         "canonical": _URI,
         "code": Primitive(
             json_type="string",
-            test=_pattern(r"\S+(?:\s\S+)*"),
+            test=_pattern(_CODE),
+            accepts=re.compile(_CODE).fullmatch,
             rule="a code with single spaces only and none at its ends",
         ),
         "date": Primitive(
             json_type="string",
             test=_calendar(rf"{_DATE}|{_PARTIAL}"),
+            accepts=re.compile(_EARLY).fullmatch,
             rule="YYYY, YYYY-MM or YYYY-MM-DD, a day that exists",
         ),
         "dateTime": Primitive(
             json_type="string",
             test=_calendar(rf"{_DATE}(?:T{_TIME}{_ZONE})?|{_PARTIAL}"),
+            accepts=re.compile(rf"{_EARLY}(?:T{_TIME}{_ZONE})?").fullmatch,
             rule="YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz, a day that exists",
         ),
         "decimal": Primitive(json_type="number", test=_decimal, rule="a number"),
         "id": Primitive(
-            json_type="string", test=_pattern(r"[A-Za-z0-9\-.]{1,64}"), rule="1 to 64 letters, digits, hyphens and dots"
+            json_type="string",
+            test=_pattern(_ID),
+            accepts=re.compile(_ID).fullmatch,
+            rule="1 to 64 letters, digits, hyphens and dots",
         ),
         "instant": Primitive(
             json_type="string",
             test=_calendar(rf"{_DATE}T{_TIME}{_ZONE}"),
+            accepts=re.compile(rf"{_EARLY}T{_TIME}{_ZONE}").fullmatch,
             rule="YYYY-MM-DDThh:mm:ss.sss+zz:zz, a day that exists",
         ),
         "integer": Primitive(
@@ -137,8 +161,8 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
         ),
         "xhtml": Primitive(
             json_type="string",
-            test=lambda value: isinstance(value, str) and value != "",
-            rule="XHTML that is not empty",
+            test=is_narrative,
+            rule="one well-formed XHTML div with content, of FHIR's formatting elements only",
         ),
     }
 )

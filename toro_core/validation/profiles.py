@@ -1,0 +1,127 @@
+"""Profiles and extension definitions, each compiled when first met."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from toro_core.definitions import Definitions, ProfileFacts
+from toro_core.validation.context import Context
+from toro_core.validation.findings import Problem, Problems
+from toro_core.validation.members import ValueCheck
+from toro_core.validation.rules import RuleCompiler
+
+__all__ = ["Profiles"]
+
+
+class Profiles:
+    """The compiled profiles of some definitions."""
+
+    __slots__ = ("_checks", "definitions")
+
+    def __init__(self, definitions: Definitions) -> None:
+        """Compile from these definitions."""
+        self.definitions: Final = definitions
+        self._checks: dict[tuple[str, str], ValueCheck] = {}
+
+    def check(self, facts: ProfileFacts) -> ValueCheck:
+        """Return the check of what a profile demands beyond its type."""
+        key = (facts.url, facts.version)
+        if key not in self._checks:
+            cell: list[ValueCheck] = []
+            # A profile may lead back to itself.
+            self._checks[key] = lambda value, context: cell[0](value, context)
+            label = f"{facts.url}|{facts.version}"
+            found = RuleCompiler(label, self).value(facts.root, facts.type)
+            cell.append(found or _nothing)
+            self._checks[key] = cell[0]
+        return self._checks[key]
+
+    def one_of(self, profiles: tuple[str, ...]) -> ValueCheck:
+        """Return a check that a value follows one of these profiles; one that is not known is not checked."""
+        known = [facts for url in profiles if (facts := self.definitions.profile(url)) is not None]
+        if len(known) < len(profiles) or not known:
+            return _nothing
+        if len(known) == 1:
+            return self._typed(known[0])
+        checks = [self._typed(facts) for facts in known]
+        names = ", ".join(facts.url for facts in known)
+        text = f"follows none of the profiles {names}; follow one of them."
+
+        def run(value: Any, context: Context) -> Problems | None:
+            for check in checks:
+                found = check(value, context)
+                if found is None or all(one.severity != "error" for one in found):
+                    return found
+            return [Problem("structure", text, layer="profile")]
+
+        return run
+
+    def _typed(self, facts: ProfileFacts) -> ValueCheck:
+        """Check a resource against a profile of its type only."""
+        check = self.check(facts)
+        if facts.type not in self.definitions.resource_types:
+            return check
+        wrong = f"is no {facts.type}, which {facts.url} constrains; send one."
+
+        def run(value: Any, context: Context) -> Problems | None:
+            if type(value) is dict and value.get("resourceType") != facts.type:
+                return [Problem("structure", wrong, layer="profile")]
+            return check(value, context)
+
+        return run
+
+    def extensions(self, host: str, modifying: bool) -> ValueCheck:
+        """Return a check of the extensions on a structure by their definitions, of the modifier extensions where `modifying`.
+
+        https://hl7.org/fhir/R4/defining-extensions.html
+        """
+        names = self._names(host)
+        profile = self.definitions.profile
+
+        def run(value: Any, context: Context) -> Problems | None:
+            url = value.get("url") if type(value) is dict else None
+            if type(url) is not str:
+                return None
+            facts = profile(url)
+            if facts is None or facts.type != "Extension":
+                return [Problem("extension", _UNKNOWN_MODIFIER, layer="profile")] if modifying else None
+            found = self.check(facts)(value, context)
+            if modifying != facts.modifier:
+                found = [*(found or ()), Problem("extension", _wrong_member(facts, modifying), layer="profile")]
+            if facts.contexts and names.isdisjoint(facts.contexts):
+                found = [*(found or ()), _misplaced(facts)]
+            return found
+
+        return run
+
+    def _names(self, structure: str) -> frozenset[str]:
+        """Return the names under which a definition's context may mean this structure: its own and its bases'."""
+        found = {"Element"}  # definitions mean resources too
+        name: str | None = structure
+        while name is not None:
+            found.add(name)
+            name = self.definitions.structure(name).base
+        return frozenset(found)
+
+
+_UNKNOWN_MODIFIER: Final = (
+    "is a modifier extension that no loaded package defines, so what it changes cannot be known; "
+    "leave it out, or ask the operator to add its package."
+)
+
+
+def _nothing(value: Any, context: Context) -> Problems | None:
+    return None
+
+
+def _wrong_member(facts: ProfileFacts, modifying: bool) -> str:
+    if modifying:
+        return f"is no modifier extension ({facts.url}); send it in `extension`."
+    return f"is a modifier extension ({facts.url}); send it in `modifierExtension`."
+
+
+def _misplaced(facts: ProfileFacts) -> Problem:
+    paths = frozenset(path.replace("[x]", "") for path in facts.contexts)
+    shown = ", ".join(sorted(facts.contexts)[:5]) + (", …" if len(facts.contexts) > 5 else "")
+    text = f"is an extension that may not stand here ({facts.url}); it may on {shown}."
+    return Problem("extension", text, layer="profile", contexts=paths)

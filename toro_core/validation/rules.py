@@ -1,0 +1,249 @@
+"""What a profile demands of a value, compiled: only what goes beyond the type, so that it is checked beside the type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from toro_core.definitions import Choice, ElementFacts, ElementRules
+from toro_core.validation.bindings import CODED, binding, fits
+from toro_core.validation.compiling import Compiler
+from toro_core.validation.context import Context
+from toro_core.validation.findings import Problem, Problems, joined, placed
+from toro_core.validation.invariants import constraint_check
+from toro_core.validation.members import ValueCheck
+from toro_core.validation.patterns import pattern_test
+from toro_core.validation.primitives import PRIMITIVES
+from toro_core.validation.slices import slices_check
+from toro_core.validation.targets import target_check
+
+__all__ = ["RuleCompiler"]
+
+_MANY: Final = 1 << 30
+
+
+class RuleCompiler:
+    """Compiles the rules of one profile, of which its messages speak by `label`."""
+
+    def __init__(self, label: str, compiler: Compiler) -> None:
+        """Compile with these other profiles at hand."""
+        self._label = label
+        self._compiler = compiler
+        self._definitions = compiler.definitions
+
+    def value(self, rules: ElementRules, type_name: str, *, chosen: bool = False) -> ValueCheck | None:
+        """Return a check of one value of this type or backbone element, or None where nothing is demanded.
+
+        `chosen` says that the element may have other types too.
+        """
+        return _all(self._parts(rules, type_name, chosen))
+
+    def _parts(self, rules: ElementRules, type_name: str, chosen: bool) -> Iterable[ValueCheck | None]:
+        if rules.fixed is not None:
+            yield self._fixed(rules.fixed)
+        if rules.pattern is not None:
+            yield self._pattern(rules.pattern)
+        if rules.value_set is not None and type_name in CODED:
+            yield self._bound(rules.value_set)
+        if rules.targets and type_name == "Reference":
+            yield target_check(rules.targets, self._definitions.resource_types, "profile")
+        if rules.profiles and type_name != "Extension":
+            yield self._compiler.one_of(rules.profiles)
+        yield constraint_check(rules.invariants, type_name, self._definitions, "profile", chosen=chosen)
+        yield self._children(rules, type_name)
+
+    def _children(self, rules: ElementRules, type_name: str) -> ValueCheck | None:
+        if not rules.children or type_name == "Resource":
+            return None
+        elements = self._definitions.structure(type_name).elements
+        found = [self._child(elements[name], child) for name, child in rules.children.items() if name in elements]
+        checks = [check for check in found if check is not None]
+        if not checks:
+            return None
+
+        def run(value: Any, context: Context) -> Problems | None:
+            if type(value) is not dict:
+                return None
+            problems: Problems | None = None
+            for check in checks:
+                more = check(value, context)
+                if more is not None:
+                    problems = joined(problems, more)
+            return problems
+
+        return run
+
+    def _child(self, element: ElementFacts, rules: ElementRules) -> ValueCheck | None:
+        """Return a check of the object that has the element."""
+        if len(element.choices) > 1:
+            return self._choice(element, rules)
+        if element.repeats:
+            return self._array(element, rules)
+        return self._single(element, element.choices[0], rules)
+
+    def _single(self, element: ElementFacts, choice: Choice, rules: ElementRules) -> ValueCheck | None:
+        name, json_name, sibling = element.name, choice.json_name, f"_{choice.json_name}"
+        check = self.value(rules, choice.type)
+        missing = self._missing(name) if rules.min and not element.min else None
+        prohibited = self._prohibited(name) if rules.max == 0 else None
+        if check is None and missing is None and prohibited is None:
+            return None
+
+        def run(node: Any, context: Context) -> Problems | None:
+            value = node.get(json_name)
+            if value is None:
+                if missing is not None and sibling not in node:
+                    return missing()
+                return prohibited() if prohibited is not None and sibling in node else None
+            if prohibited is not None:
+                return prohibited()
+            if check is None:
+                return None
+            found = check(value, context)
+            return None if found is None else placed(found, name)
+
+        return run
+
+    def _array(self, element: ElementFacts, rules: ElementRules) -> ValueCheck | None:
+        name, json_name, sibling = element.name, element.choices[0].json_name, f"_{element.choices[0].json_name}"
+        type_name = element.choices[0].type
+        check = self.value(rules, type_name)
+        sliced = slices_check(rules, type_name, self, self._compiler, self._label) if rules.slices else None
+        low, high = rules.min or 0, _MANY if rules.max is None else rules.max
+        count_text = self._text(f"has another number of values than {low}..{'*' if high == _MANY else high}; send so many.")
+        missing = self._missing(name) if low and not element.min else None
+        if check is None and sliced is None and high == _MANY and not low:
+            return None
+
+        def run(node: Any, context: Context) -> Problems | None:
+            values = node.get(json_name)
+            if type(values) is not list:
+                if values is None and sibling not in node:
+                    if missing is not None:
+                        return missing()
+                    found = sliced([], context) if sliced is not None else None
+                    return None if found is None else placed(found, name)
+                return None
+            problems: Problems | None = None
+            if not low <= len(values) <= high:
+                problems = [Problem("structure", count_text, layer="profile")]
+            if check is not None:
+                for index, value in enumerate(values):
+                    if value is not None and (found := check(value, context)) is not None:
+                        problems = joined(problems, placed(found, index))
+            if sliced is not None and (found := sliced(values, context)) is not None:
+                problems = joined(problems, found)
+            return None if problems is None else placed(problems, name)
+
+        return run
+
+    def _choice(self, element: ElementFacts, rules: ElementRules) -> ValueCheck | None:
+        """Check an element of several types; its slices are told apart by type."""
+        name = element.name
+        allowed = frozenset(rules.types or (choice.type for choice in element.choices))
+        if rules.slicing is not None and rules.slicing.rules == "closed" and rules.slices:
+            sliced_types = {type_name for one in rules.slices.values() for type_name in one.types}
+            allowed &= sliced_types or allowed
+        names = {c.json_name: c for c in element.choices}
+        names |= {f"_{c.json_name}": c for c in element.choices if c.type in PRIMITIVES}
+        checks: dict[str, ValueCheck | None] = {}
+        for choice in element.choices:
+            merged = [rules, *(one for one in rules.slices.values() if choice.type in one.types)]
+            plain = (replace(one, slices={}, slicing=None) for one in merged)
+            checks[choice.json_name] = _all(self.value(one, choice.type, chosen=True) for one in plain)
+        wrong = self._text(f"has another type than {', '.join(sorted(allowed))}; send one of these.")
+        low, prohibited = bool(rules.min) and not element.min, rules.max == 0
+        demanded = [(t, one) for one in rules.slices.values() if one.min for t in one.types[:1]]
+        members = frozenset(names)
+        if not low and not prohibited and not demanded and not any(checks.values()) and len(allowed) == len(element.choices):
+            return None
+
+        def run(node: Any, context: Context) -> Problems | None:
+            given = node.keys() & members
+            if not given:
+                return self._missing(name)() if low or demanded else None
+            if prohibited:
+                return self._prohibited(name)()
+            problems: Problems | None = None
+            for json_name in given:
+                choice = names[json_name]
+                if choice.type not in allowed:
+                    problems = joined(problems, [Problem("structure", wrong, name, layer="profile")])
+                elif (check := checks.get(json_name)) is not None and (found := check(node[json_name], context)) is not None:
+                    problems = joined(problems, placed(found, name))
+            for type_name, _ in demanded:
+                if not any(names[json_name].type == type_name for json_name in given):
+                    text = self._text(f"has no value of type {type_name}; send one.")
+                    problems = joined(problems, [Problem("required", text, name, layer="profile")])
+            return problems
+
+        return run
+
+    def _fixed(self, fixed: Any) -> ValueCheck:
+        text = self._text(f"is not {_written(fixed)}; send that.")
+        return lambda value, context: (
+            None if value == fixed else [Problem("value", text, layer="profile")]
+        )
+
+    def _pattern(self, pattern: Any) -> ValueCheck:
+        text = self._text(f"lacks {_written(pattern)}; send it.")
+        test = pattern_test(pattern)
+        return lambda value, context: None if test(value) else [Problem("value", text, layer="profile")]
+
+    def _bound(self, value_set: str) -> ValueCheck:
+        bound = binding(value_set, self._definitions)
+        if not bound.known:
+            unchecked = f"is bound to the value set {value_set}, whose codes are not loaded; its code was not checked."
+            return lambda value, context: [
+                Problem("informational", unchecked, severity="information", layer="profile")
+            ]
+        text = self._text(f"has no code of the value set {value_set}; send one of its codes.")
+        return lambda value, context: None if fits(value, bound) else [Problem("code-invalid", text, layer="profile")]
+
+    def _missing(self, name: str) -> _Say:
+        return _Say("required", self._text("is required; send it."), name)
+
+    def _prohibited(self, name: str) -> _Say:
+        return _Say("structure", self._text("is not allowed; leave it out."), name)
+
+    def _text(self, text: str) -> str:
+        what, _, remedy = text.rpartition("; ")
+        return f"{what} by {self._label}; {remedy}" if what.startswith("is required") else f"{what} ({self._label}); {remedy}"
+
+
+def _all(found: Iterable[ValueCheck | None]) -> ValueCheck | None:
+    """Make all these checks of a value."""
+    checks = [check for check in found if check is not None]
+    if len(checks) < 2:
+        return checks[0] if checks else None
+
+    def run(value: Any, context: Context) -> Problems | None:
+        problems: Problems | None = None
+        for check in checks:
+            if (more := check(value, context)) is not None:
+                problems = joined(problems, more)
+        return problems
+
+    return run
+
+
+class _Say:
+    """Makes a problem of the same text again and again."""
+
+    __slots__ = ("_code", "_name", "_text")
+
+    def __init__(self, code: str, text: str, name: str) -> None:
+        self._code, self._text, self._name = code, text, name
+
+    def __call__(self) -> Problems:
+        return [Problem(self._code, self._text, self._name, layer="profile")]
+
+
+def _written(value: Any) -> str:
+    """Write what a definition demands, which is nobody's data."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(below)}" for key, below in value.items()) + "}"
+    if isinstance(value, list):
+        return ", ".join(_written(below) for below in value)
+    return str(value)
