@@ -21,6 +21,9 @@ MAX_STEPS: Final = 1_000_000
 """One evaluation may look at this many items: about a second of work."""
 
 
+_NO_ITEMS: Final[Items] = []  # never changed, as no collection is
+
+
 def _nothing(address: str) -> JsonObject | None:
     return None
 
@@ -55,14 +58,17 @@ class Scope:
 
     __slots__ = ("context", "environment", "index", "left", "now", "remembered", "total")
 
+    remembered: dict[object, Items] | None
+    now: datetime | None
+
     def __init__(self, environment: Environment, context: Items) -> None:
         self.environment = environment
         self.context = context
         self.index = 0
-        self.total: Items = []
+        self.total = _NO_ITEMS
         self.left = MAX_STEPS
-        self.remembered: dict[object, Items] | None = None
-        self.now: datetime | None = None
+        self.remembered = None
+        self.now = None
 
     def spend(self, steps: int) -> None:
         """Count work; raises EvaluationFailed when it becomes too much."""

@@ -35,9 +35,10 @@ class Invariant:
         The node is the JSON value, of the type the constraint was compiled for. A primitive with a `_sibling` comes as
         `Element(value, type, sibling)`, one without as its bare value. Raises EvaluationFailed.
         """
-        context = [node if environment.context is None else environment.context]
+        items = [node]
+        context = items if environment.context is None else [environment.context]
         try:
-            return truth(self._run([node], Scope(environment, context))) is True
+            return truth(self._run(items, Scope(environment, context))) is True
         except Undetermined:
             return None
         except (AttributeError, TypeError) as error:

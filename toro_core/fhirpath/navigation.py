@@ -38,17 +38,7 @@ class Navigation:
         if len(choices) == 1:
             (choice,) = choices
             return _derived(of, self._single(of, choice), choice.type, many=many)
-        steps = [self._described(choice) for choice in choices]
-
-        def run(items: Items, scope: Scope) -> Items:
-            found: Items = []
-            for item in inner(items, scope):
-                for step in steps:
-                    step(item, found)
-            return found
-
-        inner = of.run
-        return _derived(of, run, None, many=many)
+        return _derived(of, self._choice(of.run, choices), None, many=many)
 
     def choices(self, type_: str | None, name: str) -> int:
         """Return how many types an element may have, 0 where it is not known."""
@@ -142,6 +132,25 @@ class Navigation:
 
         return step
 
+    def _choice(self, inner: Run, choices: list[Choice]) -> Run:
+        steps = {choice.json_name: self._described(choice) for choice in choices}
+        siblings = {f"_{name}": step for name, step in steps.items()}
+        members = frozenset({**steps, **siblings})
+
+        def run(items: Items, scope: Scope) -> Items:
+            found: Items = []
+            for item in inner(items, scope):
+                if members.isdisjoint(item):
+                    continue
+                for member in item:
+                    if member in steps:
+                        steps[member](item, found)
+                    elif member in siblings and member[1:] not in item:
+                        siblings[member](item, found)
+            return found
+
+        return run
+
     def _single(self, of: Typed, choice: Choice) -> Run:
         member, type_, inner = choice.json_name, choice.type, of.run
         if self._types.is_primitive(of.type):
@@ -167,9 +176,11 @@ def _complex(inner: Run, member: str) -> Run:
         found: Items = []
         for item in inner(items, scope):
             value = item.get(member)
+            if value is None:
+                continue
             if type(value) is list:
                 found += value
-            elif value is not None:
+            else:
                 found.append(value)
         return found
 
@@ -185,9 +196,11 @@ def _primitives(inner: Run, member: str, type_: str) -> Run:
             value = item.get(member)
             if sibling in item:
                 found += [element(one, type_, beside) for one, beside in _pairs(value, item[sibling])]
+            elif value is None:
+                continue
             elif type(value) is list:
                 found += [one for one in value if one is not None]
-            elif value is not None:
+            else:
                 found.append(value)
         return found
 

@@ -19,6 +19,7 @@ _DATE_TIME = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?(?:(T)(?:(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?(Z|[+-]\d\d:\d\d)?)?)?"
 )
 _TIME = re.compile(r"T?(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?")
+_MONTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _WIDTHS: Final = (4, 2, 2, 2, 2, 2)
 _SEPARATORS: Final = ("", "-", "-", "T", ":", ":")
 
@@ -79,11 +80,16 @@ def parse_date_time(text: str) -> Temporal | None:
     if match is None:
         return None
     year, month, day, t, hour, minute, second, offset = match.groups()
-    if t and hour and day is None:
+    if hour and day is None:
         return None
-    fields = _fields(year, month, day, hour, minute, second)
-    if not _is_date(fields[:DAY]) or not _is_time(fields[DAY:]):
+    fields = _date(year, month, day)
+    if fields is None:
         return None
+    if hour:
+        time = _time(hour, minute, second)
+        if time is None:
+            return None
+        fields += time
     return Temporal("DateTime" if t else "Date", fields, _minutes(offset))
 
 
@@ -92,8 +98,8 @@ def parse_time(text: str) -> Temporal | None:
     match = _TIME.fullmatch(text)
     if match is None:
         return None
-    fields = _fields(*match.groups())
-    return Temporal("Time", fields) if _is_time(fields) else None
+    fields = _time(*match.groups())
+    return None if fields is None else Temporal("Time", fields)
 
 
 def compare(left: Temporal, right: Temporal) -> int | None:
@@ -109,18 +115,24 @@ def compare(left: Temporal, right: Temporal) -> int | None:
     return 0 if len(ones) == len(others) else None
 
 
-def _fields(*texts: str | None) -> tuple[Any, ...]:
-    return tuple(Decimal(text) if len(texts) - at == 1 else int(text) for at, text in enumerate(texts) if text)
+def _date(year: str, month: str | None, day: str | None) -> tuple[Any, ...] | None:
+    numbers = int(year), int(month or 1), int(day or 1)
+    if numbers[0] == 0 or not 1 <= numbers[1] <= 12 or not 1 <= numbers[2] <= _days(numbers[0], numbers[1]):
+        return None
+    return numbers if day else numbers[:2] if month else numbers[:1]
 
 
-def _is_date(fields: tuple[Any, ...]) -> bool:
-    if fields[0] < 1 or (len(fields) > 1 and not 1 <= fields[1] <= 12):
-        return False
-    return len(fields) < DAY or 1 <= fields[2] <= calendar.monthrange(fields[0], fields[1])[1]
+def _days(year: int, month: int) -> int:
+    return 29 if month == 2 and calendar.isleap(year) else _MONTHS[month - 1]
 
 
-def _is_time(fields: tuple[Any, ...]) -> bool:
-    return all(field < limit for field, limit in zip(fields, (24, 60, 61), strict=False))
+def _time(hour: str, minute: str | None, second: str | None) -> tuple[Any, ...] | None:
+    fields: tuple[Any, ...] = (int(hour),)
+    if minute:
+        fields += (int(minute),)
+    if second:
+        fields += (Decimal(second),)
+    return fields if all(field < limit for field, limit in zip(fields, (24, 60, 61), strict=False)) else None
 
 
 def _minutes(offset: str | None) -> int | None:
