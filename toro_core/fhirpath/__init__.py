@@ -2,15 +2,20 @@
 
 from toro_core.fhirpath.environment import Environment
 from toro_core.fhirpath.errors import EvaluationFailed, InvalidExpression, UnsupportedExpression
+from toro_core.fhirpath.evaluation import Answer, Query, compile_query, evaluate
 from toro_core.fhirpath.invariants import Invariant, compile_invariant
 from toro_core.fhirpath.values import Element
 
 __all__ = [
+    "Answer",
     "Element",
     "Environment",
     "EvaluationFailed",
     "InvalidExpression",
     "Invariant",
+    "Query",
     "UnsupportedExpression",
     "compile_invariant",
+    "compile_query",
+    "evaluate",
 ]

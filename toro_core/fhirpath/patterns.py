@@ -6,24 +6,19 @@ and word boundaries are refused. A dot matches a line break too, and case counts
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from toro_core.fhirpath.errors import InvalidExpression, UnsupportedExpression
+from toro_core.fhirpath.characters import Reader, Test
+from toro_core.fhirpath.errors import UnsupportedExpression
 
-__all__ = ["Instruction", "Operation", "Program", "Test", "program"]
+__all__ = ["Instruction", "Operation", "Program", "program"]
 
-Test: TypeAlias = "Callable[[str], bool]"
-"""Says whether a character matches."""
 Operation: TypeAlias = Literal["test", "split", "jump", "save", "start", "end", "match"]
 
 _MAX_PATTERN: Final = 2_000
 _MAX_PROGRAM: Final = 5_000
 _MAX_DEPTH: Final = 50
-_SPACE: Final = " \t\n\r\f\v"
-_CONTROLS: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "0": "\0"}
 
 
 @dataclass(slots=True)
@@ -51,12 +46,11 @@ def program(pattern: str) -> Program:
     return _Parser(pattern).program()
 
 
-class _Parser:
+class _Parser(Reader):
     """Recursive descent that emits instructions as it reads; a repeated part is emitted once for each repetition."""
 
     def __init__(self, pattern: str) -> None:
-        self._text = pattern
-        self._at = 0
+        super().__init__(pattern)
         self._depth = 0
         self._groups = 0
         self._code: list[Instruction] = []
@@ -64,8 +58,8 @@ class _Parser:
     def program(self) -> Program:
         self._emit("save", 0)
         self._alternatives()
-        if self._at < len(self._text):
-            raise self._invalid()
+        if self.at < len(self.text):
+            raise self.invalid()
         self._emit("save", 1)
         self._emit("match")
         return Program(tuple(self._code), self._groups)
@@ -76,7 +70,7 @@ class _Parser:
             raise UnsupportedExpression(f"FHIRPath: a pattern nested deeper than {_MAX_DEPTH} is not supported.")
         start, ends = len(self._code), []
         self._sequence()
-        while self._take("|"):
+        while self.take("|"):
             self._insert(start, Instruction("split", start + 1, len(self._code) + 2))
             ends.append(self._emit("jump"))
             start = len(self._code)
@@ -86,7 +80,7 @@ class _Parser:
         self._depth -= 1
 
     def _sequence(self) -> None:
-        while self._at < len(self._text) and self._text[self._at] not in "|)":
+        while self.at < len(self.text) and self.text[self.at] not in "|)":
             self._repeated()
 
     def _repeated(self) -> None:
@@ -96,8 +90,8 @@ class _Parser:
         if found is None:
             return
         least, most = found
-        greedy = not self._take("?")
-        if self._peek() == "+":
+        greedy = not self.take("?")
+        if self.peek() == "+":
             raise UnsupportedExpression("FHIRPath: possessive quantifiers are not supported in patterns.")
         part = self._code[start:]
         del self._code[start:]
@@ -122,30 +116,30 @@ class _Parser:
             self._code[at].other = found.other + offset
 
     def _quantifier(self) -> tuple[int, int | None] | None:
-        if self._take("*"):
+        if self.take("*"):
             return 0, None
-        if self._take("+"):
+        if self.take("+"):
             return 1, None
-        if self._take("?"):
+        if self.take("?"):
             return 0, 1
-        if self._peek() != "{":
+        if self.peek() != "{":
             return None
-        least, comma, most = self._text[self._at + 1 : self._closing("}")].partition(",")
+        least, comma, most = self.text[self.at + 1 : self.closing("}")].partition(",")
         if not _is_number(least) or not (_is_number(most) or most == ""):
-            raise self._invalid()
-        self._at = self._closing("}") + 1
+            raise self.invalid()
+        self.at = self.closing("}") + 1
         low, high = int(least), int(most) if most else None if comma else int(least)
         if high is not None and high < low:
-            raise self._invalid()
+            raise self.invalid()
         return low, high
 
     def _atom(self) -> None:
-        character = self._next()
+        character = self.next()
         match character:
             case "(":
                 self._group()
             case "[":
-                self._emit("test", test=self._class())
+                self._emit("test", test=self.character_class())
             case ".":
                 self._emit("test", test=lambda _: True)
             case "^":
@@ -153,16 +147,16 @@ class _Parser:
             case "$":
                 self._emit("end")
             case "\\":
-                self._emit("test", test=self._escape())
+                self._emit("test", test=self.escape())
             case "*" | "+" | "?" | "{":
-                raise self._invalid()
+                raise self.invalid()
             case _:
                 self._emit("test", test=character.__eq__)
 
     def _group(self) -> None:
         number = None
-        if self._take("?"):
-            if not self._take(":"):
+        if self.take("?"):
+            if not self.take(":"):
                 raise UnsupportedExpression(
                     "FHIRPath: lookaround, flags and named groups are not supported in patterns."
                 )
@@ -171,74 +165,10 @@ class _Parser:
             number = self._groups
             self._emit("save", 2 * number)
         self._alternatives()
-        if not self._take(")"):
-            raise self._invalid()
+        if not self.take(")"):
+            raise self.invalid()
         if number is not None:
             self._emit("save", 2 * number + 1)
-
-    def _class(self) -> Test:
-        negated = self._take("^")
-        tests: list[Test] = []
-        first = True
-        while first or self._peek() != "]":
-            first = False
-            low = self._class_member()
-            if not isinstance(low, str):
-                tests.append(low)
-            elif self._peek() == "-" and self._text[self._at + 1 : self._at + 2] not in ("]", ""):
-                self._at += 1
-                high = self._class_member()
-                if not isinstance(high, str) or high < low:
-                    raise self._invalid()
-                tests.append(_between(low, high))
-            else:
-                tests.append(low.__eq__)
-        self._at += 1
-        return lambda character: any(test(character) for test in tests) is not negated
-
-    def _class_member(self) -> str | Test:
-        character = self._next()
-        return self._escaped() if character == "\\" else character
-
-    def _escape(self) -> Test:
-        found = self._escaped()
-        return found.__eq__ if isinstance(found, str) else found
-
-    def _escaped(self) -> str | Test:
-        character = self._next()
-        match character:
-            case "d" | "w" | "s":
-                return _SHORTHANDS[character]
-            case "D" | "W" | "S":
-                test = _SHORTHANDS[character.lower()]
-                return lambda found: not test(found)
-            case "p" | "P":
-                return self._category(character == "P")
-            case "x" | "u":
-                return self._code_point(2 if character == "x" else 4)
-        if character in _CONTROLS:
-            return _CONTROLS[character]
-        if character.isalnum():
-            raise UnsupportedExpression(f"FHIRPath: `\\{character}` is not supported in patterns.")
-        return character
-
-    def _category(self, negated: bool) -> Test:
-        end = self._closing("}")
-        category = self._text[self._at + 1 : end]
-        if self._peek() != "{" or not 1 <= len(category) <= 2:
-            raise UnsupportedExpression(
-                "FHIRPath: only Unicode's general categories are supported in patterns, such as \\p{L}."
-            )
-        self._at = end + 1
-        return lambda found: unicodedata.category(found).startswith(category) is not negated
-
-    def _code_point(self, digits: int) -> str:
-        text = self._text[self._at : self._at + digits]
-        self._at += digits
-        try:
-            return chr(int(text, 16))
-        except ValueError:
-            raise self._invalid() from None
 
     def _emit(self, operation: Operation, to: int = 0, *, test: Test | None = None) -> int:
         if len(self._code) >= _MAX_PROGRAM:
@@ -253,42 +183,6 @@ class _Parser:
                 found.other += 1
         self._code.insert(at, instruction)
 
-    def _closing(self, bracket: str) -> int:
-        end = self._text.find(bracket, self._at)
-        if end < 0:
-            raise self._invalid()
-        return end
-
-    def _peek(self) -> str:
-        return self._text[self._at : self._at + 1]
-
-    def _take(self, character: str) -> bool:
-        if self._peek() != character:
-            return False
-        self._at += 1
-        return True
-
-    def _next(self) -> str:
-        character = self._peek()
-        if not character:
-            raise self._invalid()
-        self._at += 1
-        return character
-
-    def _invalid(self) -> InvalidExpression:
-        return InvalidExpression(f"FHIRPath: the pattern is malformed at character {self._at}.")
-
-
-def _between(low: str, high: str) -> Test:
-    return lambda character: low <= character <= high
-
 
 def _is_number(text: str) -> bool:
     return 0 < len(text) <= 4 and text.isascii() and text.isdigit()
-
-
-_SHORTHANDS: Final[dict[str, Test]] = {
-    "d": _between("0", "9"),
-    "w": lambda character: character == "_" or (character.isascii() and character.isalnum()),
-    "s": _SPACE.__contains__,
-}
