@@ -76,8 +76,12 @@ def _subject(definition: dict[str, Any], expander: Expander) -> set[tuple[str, s
     found: set[tuple[str, str]] = set()
     for element in definition["snapshot"]["element"]:
         if element["path"] in {f"{definition['type']}.code", f"{definition['type']}.code.coding"}:
-            pattern = next((element[key] for key in element if key.startswith(("fixed", "pattern"))), {})
-            found |= {(c["system"], c["code"]) for c in pattern.get("coding", [pattern]) if {"system", "code"} <= c.keys()}
+            pattern: dict[str, Any] = next(
+                (element[key] for key in element if key.startswith(("fixed", "pattern"))), {}
+            )
+            found |= {
+                (c["system"], c["code"]) for c in pattern.get("coding", [pattern]) if {"system", "code"} <= c.keys()
+            }
     binding = _element(definition, "code").get("binding", {})
     bound = expander.codes(binding.get("valueSet", "").partition("|")[0]) or set()
     return found or (bound if len(bound) <= _FEW else set())

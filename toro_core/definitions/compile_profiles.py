@@ -48,7 +48,11 @@ def profile(definition: dict[str, Any], known: Definitions, types: Mapping[str, 
     return {
         "version": definition.get("version", ""),
         "type": definition["type"],
-        **({"contexts": contexts} if definition["type"] == "Extension" and len(contexts) == _contexts(definition) else {}),
+        **(
+            {"contexts": contexts}
+            if definition["type"] == "Extension" and len(contexts) == _contexts(definition)
+            else {}
+        ),
         **({"modifier": True} if root.get("isModifier") else {}),
         "elements": rows.found,
     }

@@ -17,9 +17,9 @@ Test: TypeAlias = Callable[[str | None, str], bool]
 CODED: Final = frozenset({"code", "string", "uri", "Coding", "CodeableConcept", "Quantity"})
 """The types whose values a binding can judge."""
 
-_TOKEN: Final = r"[A-Za-z0-9!#$&^_.+*-]+"
+_WORD: Final = r"[A-Za-z0-9!#$&^_.+*-]+"
 _MIME: Final = re.compile(
-    rf"(?:{_TOKEN}/{_TOKEN}|xml|json|ttl|turtle|none)(?:\s*;\s*{_TOKEN}=(?:\"[^\"]*\"|[^\s;\"]+))*\s*;?"
+    rf"(?:{_WORD}/{_WORD}|xml|json|ttl|turtle|none)(?:\s*;\s*{_WORD}=(?:\"[^\"]*\"|[^\s;\"]+))*\s*;?"
 )
 _LANGUAGE: Final = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}|[ix])(?:-[A-Za-z0-9]{1,8})*")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")

@@ -16,7 +16,9 @@ class Context:
 
     __slots__ = ("_environment", "_ids", "_targets", "bundle", "container", "resource")
 
-    def __init__(self, resource: JsonObject, container: JsonObject | None = None, bundle: Context | None = None) -> None:
+    def __init__(
+        self, resource: JsonObject, container: JsonObject | None = None, bundle: Context | None = None
+    ) -> None:
         """Take the resource, the one that contains it, and the Bundle it is an entry of."""
         self.resource = resource
         self.container = container
@@ -33,9 +35,7 @@ class Context:
     def environment(self) -> Environment:
         """Return what FHIRPath expressions on this resource are evaluated in."""
         if self._environment is None:
-            self._environment = Environment(
-                resource=self.resource, root_resource=self.container, resolve=self.resolve
-            )
+            self._environment = Environment(resource=self.resource, root_resource=self.container, resolve=self.resolve)
         return self._environment
 
     def resolve(self, reference: str) -> JsonObject | None:

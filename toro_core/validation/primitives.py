@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+
 from toro_core.validation.narrative import is_narrative
 
 __all__ = ["PRIMITIVES", "JsonType", "Primitive"]
@@ -78,9 +79,7 @@ def _decimal(value: object) -> bool:
 
 def _text(value: object) -> bool:
     return (
-        type(value) is str
-        and 0 < len(value) <= _TEXT_LIMIT
-        and (value.isprintable() or _CONTROL.search(value) is None)
+        type(value) is str and 0 < len(value) <= _TEXT_LIMIT and (value.isprintable() or _CONTROL.search(value) is None)
     )
 
 
@@ -94,7 +93,12 @@ def _base64(value: object) -> bool:
     return True
 
 
-_TEXT: Final = Primitive(json_type="string", test=_text, accepts=_ORDINARY.fullmatch, rule="text that is not empty, without control characters, of at most 1 MB")
+_TEXT: Final = Primitive(
+    json_type="string",
+    test=_text,
+    accepts=_ORDINARY.fullmatch,
+    rule="text that is not empty, without control characters, of at most 1 MB",
+)
 _URI: Final = Primitive(
     json_type="string", test=_pattern(r"\S+"), accepts=re.compile(r"\S+").fullmatch, rule="a URI without white space"
 )

@@ -9,6 +9,7 @@ from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems
 from toro_core.validation.members import ValueCheck
 from toro_core.validation.rules import RuleCompiler
+from toro_core.validation.slices import without_url
 
 __all__ = ["Profiles"]
 
@@ -31,7 +32,8 @@ class Profiles:
             # A profile may lead back to itself.
             self._checks[key] = lambda value, context: cell[0](value, context)
             label = f"{facts.url}|{facts.version}"
-            found = RuleCompiler(label, self).value(facts.root, facts.type)
+            root = without_url(facts.root) if facts.type == "Extension" else facts.root
+            found = RuleCompiler(label, self).value(root, facts.type)
             cell.append(found or _nothing)
             self._checks[key] = cell[0]
         return self._checks[key]
@@ -75,21 +77,38 @@ class Profiles:
 
         https://hl7.org/fhir/R4/defining-extensions.html
         """
-        names = self._names(host)
-        profile = self.definitions.profile
+        known: dict[str, ValueCheck] = {}
 
         def run(value: Any, context: Context) -> Problems | None:
             url = value.get("url") if type(value) is dict else None
             if type(url) is not str:
                 return None
-            facts = profile(url)
-            if facts is None or facts.type != "Extension":
-                return [Problem("extension", _UNKNOWN_MODIFIER, layer="profile")] if modifying else None
-            found = self.check(facts)(value, context)
-            if modifying != facts.modifier:
-                found = [*(found or ()), Problem("extension", _wrong_member(facts, modifying), layer="profile")]
-            if facts.contexts and names.isdisjoint(facts.contexts):
-                found = [*(found or ()), _misplaced(facts)]
+            check = known.get(url)
+            if check is None:
+                facts = (
+                    self.definitions.profile(url) if ":" in url else None
+                )  # others are named by what they are part of
+                if facts is None or facts.type != "Extension":
+                    return [Problem("extension", _UNKNOWN_MODIFIER, layer="profile")] if modifying else None
+                check = known[url] = self._extension(facts, host, modifying)
+            return check(value, context)
+
+        return run
+
+    def _extension(self, facts: ProfileFacts, host: str, modifying: bool) -> ValueCheck:
+        """Return a check of an extension on this structure; where it stands is judged once."""
+        check = self.check(facts)
+        wrong_member = modifying != facts.modifier
+        wrong_place = bool(facts.contexts) and self._names(host).isdisjoint(facts.contexts)
+        if not wrong_member and not wrong_place:
+            return check
+
+        def run(value: Any, context: Context) -> Problems | None:
+            found = [*(check(value, context) or ())]
+            if wrong_member:
+                found.append(Problem("extension", _wrong_member(facts, modifying), layer="profile"))
+            if wrong_place:
+                found.append(_misplaced(facts))
             return found
 
         return run

@@ -111,7 +111,9 @@ class RuleCompiler:
         check = self.value(rules, type_name)
         sliced = slices_check(rules, type_name, self, self._compiler, self._label) if rules.slices else None
         low, high = rules.min or 0, _MANY if rules.max is None else rules.max
-        count_text = self._text(f"has another number of values than {low}..{'*' if high == _MANY else high}; send so many.")
+        count_text = self._text(
+            f"has another number of values than {low}..{'*' if high == _MANY else high}; send so many."
+        )
         missing = self._missing(name) if low and not element.min else None
         if check is None and sliced is None and high == _MANY and not low:
             return None
@@ -155,12 +157,24 @@ class RuleCompiler:
         wrong = self._text(f"has another type than {', '.join(sorted(allowed))}; send one of these.")
         low, prohibited = bool(rules.min) and not element.min, rules.max == 0
         demanded = [(t, one) for one in rules.slices.values() if one.min for t in one.types[:1]]
-        members = frozenset(names)
-        if not low and not prohibited and not demanded and not any(checks.values()) and len(allowed) == len(element.choices):
+        if (
+            not low
+            and not prohibited
+            and not demanded
+            and not any(checks.values())
+            and len(allowed) == len(element.choices)
+        ):
             return None
 
+        usual = next(c.json_name for c in element.choices if c.type in allowed) if allowed else ""
+        usual_check = checks.get(usual) if not prohibited and not demanded else _never_usual
+
         def run(node: Any, context: Context) -> Problems | None:
-            given = node.keys() & members
+            if usual in node and usual_check is not _never_usual:
+                # Another type beside it breaks FHIR R4 and is told elsewhere.
+                found = usual_check(node[usual], context) if usual_check is not None else None
+                return None if found is None else placed(found, name)
+            given = [key for key in node if key in names]
             if not given:
                 return self._missing(name)() if low or demanded else None
             if prohibited:
@@ -170,7 +184,9 @@ class RuleCompiler:
                 choice = names[json_name]
                 if choice.type not in allowed:
                     problems = joined(problems, [Problem("structure", wrong, name, layer="profile")])
-                elif (check := checks.get(json_name)) is not None and (found := check(node[json_name], context)) is not None:
+                elif (check := checks.get(json_name)) is not None and (
+                    found := check(node[json_name], context)
+                ) is not None:
                     problems = joined(problems, placed(found, name))
             for type_name, _ in demanded:
                 if not any(names[json_name].type == type_name for json_name in given):
@@ -182,9 +198,7 @@ class RuleCompiler:
 
     def _fixed(self, fixed: Any) -> ValueCheck:
         text = self._text(f"is not {_written(fixed)}; send that.")
-        return lambda value, context: (
-            None if value == fixed else [Problem("value", text, layer="profile")]
-        )
+        return lambda value, context: None if value == fixed else [Problem("value", text, layer="profile")]
 
     def _pattern(self, pattern: Any) -> ValueCheck:
         text = self._text(f"lacks {_written(pattern)}; send it.")
@@ -195,9 +209,7 @@ class RuleCompiler:
         bound = binding(value_set, self._definitions)
         if not bound.known:
             unchecked = f"is bound to the value set {value_set}, whose codes are not loaded; its code was not checked."
-            return lambda value, context: [
-                Problem("informational", unchecked, severity="information", layer="profile")
-            ]
+            return lambda value, context: [Problem("informational", unchecked, severity="information", layer="profile")]
         text = self._text(f"has no code of the value set {value_set}; send one of its codes.")
         return lambda value, context: None if fits(value, bound) else [Problem("code-invalid", text, layer="profile")]
 
@@ -209,7 +221,15 @@ class RuleCompiler:
 
     def _text(self, text: str) -> str:
         what, _, remedy = text.rpartition("; ")
-        return f"{what} by {self._label}; {remedy}" if what.startswith("is required") else f"{what} ({self._label}); {remedy}"
+        return (
+            f"{what} by {self._label}; {remedy}"
+            if what.startswith("is required")
+            else f"{what} ({self._label}); {remedy}"
+        )
+
+
+def _never_usual(value: Any, context: Context) -> Problems | None:
+    """Stand for the check of a usual type where there is none."""
 
 
 def _all(found: Iterable[ValueCheck | None]) -> ValueCheck | None:

@@ -23,6 +23,8 @@ _STEPS: Final = re.compile(r"([A-Za-z]\w*)(?:\(([^)]*)\))?|\$this")
 
 def matcher(discriminators: tuple[Discriminator, ...], rules: ElementRules, compiler: Compiler) -> Matcher | None:
     """Return what tells this slice, or None where the definitions do not say or the values cannot be known."""
+    if (whole := _code_test(discriminators, rules)) is not None:
+        return whole
     tests = []
     for discriminator in discriminators:
         test = _test(discriminator, rules, compiler)
@@ -32,6 +34,20 @@ def matcher(discriminators: tuple[Discriminator, ...], rules: ElementRules, comp
     if len(tests) == 1:
         return tests[0]
     return (lambda value, context: all(test(value, context) for test in tests)) if tests else None
+
+
+def _code_test(discriminators: tuple[Discriminator, ...], rules: ElementRules) -> Matcher | None:
+    """Return a test for a fixed system and code of a coding, which two discriminators tell together."""
+    paths = {one.path.removesuffix(".code").removesuffix(".system") for one in discriminators}
+    ends = sorted(one.path.rpartition(".")[2] for one in discriminators)
+    if len(discriminators) != 2 or paths != {"coding"} or ends != ["code", "system"]:
+        return None
+    coding = rules.children.get("coding")
+    fixed = {name: child.fixed for name, child in coding.children.items()} if coding is not None else {}
+    if not isinstance(fixed.get("code"), str) or not isinstance(fixed.get("system"), str):
+        return None
+    test = pattern_test({"coding": [{"system": fixed["system"], "code": fixed["code"]}]})
+    return lambda value, context: test(value)
 
 
 def _test(discriminator: Discriminator, rules: ElementRules, compiler: Compiler) -> Test | None:
@@ -127,12 +143,19 @@ def _judge(rules: ElementRules, compiler: Compiler) -> Callable[[Any], bool] | N
 def _at(steps: tuple[str, ...], judge: Callable[[Any], bool]) -> Test:
     if not steps:
         return lambda value, context: judge(value)
+    if len(steps) == 1 and "(" not in steps[0]:
+        (step,) = steps
+
+        def test_member(value: Any, context: Context) -> bool:
+            below = value.get(step) if type(value) is dict else None
+            if type(below) is dict or type(below) is str:
+                return judge(below)
+            return any(judge(one) for one in _values(value, steps, context))
+
+        return test_member
 
     def test(value: Any, context: Context) -> bool:
-        for one in _values(value, steps, context):
-            if judge(one):
-                return True
-        return False
+        return any(judge(one) for one in _values(value, steps, context))
 
     return test
 
@@ -158,8 +181,7 @@ def _child(rules: ElementRules, step: str) -> ElementRules | None:
         extensions = rules.children.get("extension")
         slices = extensions.slices.values() if extensions else ()
         return next((one for one in slices if url in one.profiles), None)
-    child = rules.children.get(step)
-    return child
+    return rules.children.get(step)
 
 
 def _rules_at(rules: ElementRules, steps: tuple[str, ...]) -> ElementRules | None:
@@ -179,10 +201,14 @@ def _values(value: Any, steps: tuple[str, ...], context: Context) -> Iterator[An
     step, rest = steps[0], steps[1:]
     if step == "resolve()":
         reference = value.get("reference")
-        below = context.resolve(reference) if isinstance(reference, str) else None
+        below: Any = context.resolve(reference) if isinstance(reference, str) else None
     elif step.startswith("extension("):
         all_of = value.get("extension")
-        below = [e for e in all_of if isinstance(e, dict) and e.get("url") == step[10:-1]] if isinstance(all_of, list) else None
+        below = (
+            [e for e in all_of if isinstance(e, dict) and e.get("url") == step[10:-1]]
+            if isinstance(all_of, list)
+            else None
+        )
     else:
         below = value.get(step)
         if below is None:

@@ -75,7 +75,11 @@ class Structures:
 
     def _below(self, value: Any, context: Context) -> Problems | None:
         """Check a resource that is an entry of a Bundle or a parameter."""
-        return self.resource(value, Context(value, bundle=context)) if type(value) is dict else self.resource(value, context)
+        return (
+            self.resource(value, Context(value, bundle=context))
+            if type(value) is dict
+            else self.resource(value, context)
+        )
 
     def _contained(self, value: Any, context: Context) -> Problems | None:
         """Check a contained resource."""
