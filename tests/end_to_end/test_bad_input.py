@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -240,13 +241,13 @@ def raw(sandbox: Sandbox, head: bytes) -> bytes:
     """Send a request as it is and return all that comes."""
     url = urlsplit(sandbox.base_url)
     with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
-        connection.sendall(head + f"Host: {url.netloc}\r\nConnection: close\r\n\r\n".encode())
         received = b""
-        try:
+        # A server that has answered and closes while the client still sends may reset the connection.
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head + f"Host: {url.netloc}\r\nConnection: close\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
             while part := connection.recv(65536):
                 received += part
-        except ConnectionResetError:
-            pass
         return received
 
 
