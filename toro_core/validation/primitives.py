@@ -25,6 +25,7 @@ _INTEGER_LIMIT: Final = 2**31
 
 _ORDINARY: Final = re.compile(r"[\t\n\r -\U0010ffff]{1,4096}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_VISIBLE: Final = r"[^\s\x00-\x1f]"
 _DATE: Final = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE: Final = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
@@ -78,9 +79,12 @@ def _decimal(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    return (
-        type(value) is str and 0 < len(value) <= _TEXT_LIMIT and (value.isprintable() or _CONTROL.search(value) is None)
-    )
+    return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT and _is_clean(value)
+
+
+def _is_clean(text: str) -> bool:
+    """Say whether the text has no control characters but tab, line feed and carriage return."""
+    return text.isprintable() or _CONTROL.search(text) is None
 
 
 def _base64(value: object) -> bool:
@@ -97,12 +101,15 @@ _TEXT: Final = Primitive(
     json_type="string",
     test=_text,
     accepts=_ORDINARY.fullmatch,
-    rule="text that is not empty, without control characters, of at most 1 MB",
+    rule="text that is not empty, has at most 1 MB and no control characters but tab and line ends",
 )
 _URI: Final = Primitive(
-    json_type="string", test=_pattern(r"\S+"), accepts=re.compile(r"\S+").fullmatch, rule="a URI without white space"
+    json_type="string",
+    test=_pattern(rf"{_VISIBLE}+"),
+    accepts=re.compile(rf"{_VISIBLE}+").fullmatch,
+    rule="a URI without white space and control characters",
 )
-_CODE: Final = r"\S+(?:\s\S+)*"
+_CODE: Final = rf"{_VISIBLE}+(?:\s{_VISIBLE}+)*"
 _ID: Final = r"[A-Za-z0-9\-.]{1,64}"
 # Every month has 28 days: what lies within needs no calendar.
 _EARLY: Final = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
