@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
-from toro_core.definitions import load
+from toro_core.definitions import Definitions, load
+from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
@@ -17,6 +18,8 @@ from toro_core.searching import Searcher
 from toro_core.service import Parts, Service
 from toro_core.settings import Settings
 from toro_core.storage import Storage
+from toro_core.validating import Validating
+from toro_core.validation import Validator
 from toro_core.writing import Drafter, Writer
 
 __all__ = ["open_service", "service_on"]
@@ -26,12 +29,15 @@ __all__ = ["open_service", "service_on"]
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the storage the settings name and a service on it; close the storage at the end."""
     async with open_storage(settings.storage) as storage:
-        yield service_on(storage, settings)
+        definitions = await definitions_of(storage)
+        async with announced(storage, definitions):
+            yield service_on(storage, settings, definitions)
 
 
-def service_on(storage: Storage, settings: Settings) -> Service:
-    """Put a service together on an open storage."""
-    definitions = load()
+def service_on(storage: Storage, settings: Settings, definitions: Definitions | None = None) -> Service:
+    """Put a service together on an open storage, with the built-in definitions unless others are given."""
+    definitions = definitions or load()
+    validator = Validator(definitions, policy=settings.profile_policy)
     extractor = Extractor(definitions, settings.own_bases())
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     access = Access(parser.constraint)
@@ -56,8 +62,9 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             extractor=extractor,
             authority=authority,
             reader=reader,
-            writer=Writer(storage, Drafter(definitions, extractor), reader, access),
+            writer=Writer(storage, Drafter(validator, extractor), reader, access),
             searcher=Searcher(storage, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
+            validating=Validating(validator, reader, access),
         )
     )

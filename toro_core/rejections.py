@@ -8,6 +8,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidResource",
     "ResourceTooLarge",
+    "UnprocessableResource",
     "UnsupportedType",
     "UpdateCreateNotAllowed",
 ]
@@ -25,6 +26,13 @@ class InvalidResource(ToroError):
 
     reason = "INVALID_RESOURCE"
     issue = "structure"
+
+
+class UnprocessableResource(ToroError):
+    """The resource breaks a profile it claims or has to follow; nothing was written."""
+
+    reason = "UNPROCESSABLE_RESOURCE"
+    issue = "processing"
 
 
 class UnsupportedType(ToroError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -46,7 +46,11 @@ from toro_core.v1 import (
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
+    ValidateResourceRequest,
+    ValidateResourceResponse,
+    ValidationMode,
 )
+from toro_core.validating import Mode, Validating
 from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
@@ -54,6 +58,12 @@ __all__ = ["Parts", "Service"]
 _MAX_BYTES: Final = 3_500_000
 """What a resource, or a page of them, may have where the caller does not say: every gRPC client takes a message of this size."""
 _CHUNK: Final = 1 << 20
+_MODES: Final[Mapping[ValidationMode, Mode]] = {
+    ValidationMode.VALIDATION_MODE_UNSPECIFIED: "",
+    ValidationMode.VALIDATION_MODE_CREATE: "create",
+    ValidationMode.VALIDATION_MODE_UPDATE: "update",
+    ValidationMode.VALIDATION_MODE_DELETE: "delete",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +79,7 @@ class Parts:
     writer: Writer
     searcher: Searcher
     tokens: PageTokens
+    validating: Validating
 
 
 class Service:
@@ -108,21 +119,38 @@ class Service:
         """Store a new resource."""
         self._check_size(request.json)
         resource_type = known_type(request.resource_type, self._types)
-        stored = await self._parts.writer.create(call.known_caller(), resource_type, request.json)
-        return CreateResourceResponse(resource=message(stored, content=request.content == Content.CONTENT_FULL))
+        written = await self._parts.writer.create(call.known_caller(), resource_type, request.json)
+        return CreateResourceResponse(
+            resource=message(written.stored, content=request.content == Content.CONTENT_FULL),
+            issues=[issue_message(issue) for issue in written.issues],
+        )
 
     async def UpdateResource(self, request: UpdateResourceRequest, call: Call) -> UpdateResourceResponse:
         """Store a new version."""
         self._check_size(request.json)
-        stored, created = await self._parts.writer.update(
+        written = await self._parts.writer.update(
             call.known_caller(),
             parse_name(request.name, self._types),
             request.json,
             expected=parse_etag(request.etag) if request.etag else None,
             allow_missing=request.allow_missing,
         )
-        answer = message(stored, content=request.content == Content.CONTENT_FULL)
-        return UpdateResourceResponse(resource=answer, created=created)
+        return UpdateResourceResponse(
+            resource=message(written.stored, content=request.content == Content.CONTENT_FULL),
+            created=written.created,
+            issues=[issue_message(issue) for issue in written.issues],
+        )
+
+    async def ValidateResource(self, request: ValidateResourceRequest, call: Call) -> ValidateResourceResponse:
+        """Check a resource without storing it."""
+        self._check_size(request.json)
+        key = parse_name(request.name, self._types) if request.name else None
+        resource_type = key.type if key else known_type(request.resource_type, self._types)
+        judged = await self._parts.validating.judge(
+            call.known_caller(), resource_type, key, request.json, _MODES[request.mode], request.profiles
+        )
+        issues = [issue_message(issue) for issue in judged.issues]
+        return ValidateResourceResponse(issues=issues, acceptable=judged.acceptable)
 
     def _check_size(self, json: bytes) -> None:
         limit = self._parts.settings.max_body

@@ -71,6 +71,11 @@ class Settings:
         choice("strict", "lenient"),
         "Unknown search parameters where `Prefer` is not given: refused, or ignored and said.",
     )
+    profile_policy: Literal["off", "warn", "enforce"] = _setting(
+        "warn",
+        choice("off", "warn", "enforce"),
+        "US Core profiles of resources that do not claim them: not checked, checked with warnings, or demanded.",
+    )
     service_bases: tuple[str, ...] = _setting((), NAMES, "Further FHIR base URLs in references that mean this server.")
     token_ttl: int = _setting(300, number(1, 300), "Life of an access token in seconds.")
     audience_list: bool = _setting(False, FLAG, "Accept a list in an assertion's `aud`.")

@@ -49,6 +49,9 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
+    ValidateResourceRequest,
+    ValidateResourceResponse,
+    ValidationMode,
 )
 from toro_core._gen.toro.v1.resource_service_pb2_grpc import ResourceServiceStub
 from toro_core.channel import Failure, GrpcTransport, Tls, open_channel
@@ -94,6 +97,9 @@ __all__ = [
     "TypeCapability",
     "UpdateResourceRequest",
     "UpdateResourceResponse",
+    "ValidateResourceRequest",
+    "ValidateResourceResponse",
+    "ValidationMode",
     "bare_error",
     "connect",
 ]
@@ -192,6 +198,12 @@ class Core:
     ) -> UpdateResourceResponse:
         """Store a new version."""
         return cast(UpdateResourceResponse, await self._unary("UpdateResource", request, metadata, timeout))
+
+    async def ValidateResource(
+        self, request: ValidateResourceRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> ValidateResourceResponse:
+        """Check a resource without storing it."""
+        return cast(ValidateResourceResponse, await self._unary("ValidateResource", request, metadata, timeout))
 
     async def SearchResources(
         self, request: SearchResourcesRequest, *, metadata: Metadata = (), timeout: float | None = None

@@ -10,17 +10,16 @@ from typing import Final
 
 from toro_core.access import Access, Decision, Forbidden, permits
 from toro_core.caller import Caller
-from toro_core.definitions import Definitions
 from toro_core.errors import AlreadyExists, Gone, Issue, NotFound, PreconditionFailed
 from toro_core.json import JsonObject, loads
 from toro_core.reading import Reader, missing
-from toro_core.rejections import InvalidResource, UpdateCreateNotAllowed
+from toro_core.rejections import InvalidResource, UnprocessableResource, UpdateCreateNotAllowed
 from toro_core.resources import body, new_id
 from toro_core.search.extract import Extractor
 from toro_core.storage import ABSENT, Body, Expect, Key, Rows, Storage, Stored, Version, Write
-from toro_core.validation.structure import check
+from toro_core.validation import Report, Validator
 
-__all__ = ["Draft", "Drafter", "Writer"]
+__all__ = ["Draft", "Drafter", "Writer", "Written", "accepted"]
 
 _INLINE: Final = 256 << 10
 """Bytes up to which a body is parsed on the event loop; a larger one is parsed on a thread, so that others go on."""
@@ -30,22 +29,32 @@ _ATTEMPTS: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A checked resource, ready to be written."""
+    """A checked resource, ready to be written. `issues` are warnings and information for whoever sent it."""
 
     body: Body
     rows: Rows
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A version stored, whether it is the first one, and what is to be told of it."""
+
+    stored: Stored
+    created: bool
+    issues: tuple[Issue, ...]
 
 
 class Drafter:
     """Makes drafts of JSON: the one way a client's resource becomes a stored one."""
 
-    def __init__(self, definitions: Definitions, extractor: Extractor) -> None:
-        """Check by these definitions."""
-        self._definitions = definitions
+    def __init__(self, validator: Validator, extractor: Extractor) -> None:
+        """Check with this validator."""
+        self._validator = validator
         self._extractor = extractor
 
     async def draft(self, json: bytes, key: Key, *, same_id: bool) -> Draft:
-        """Parse, check and lay out a resource under this key. Raises InvalidJson, InvalidResource.
+        """Parse, check and lay out a resource under this key. Raises InvalidJson, InvalidResource, UnprocessableResource.
 
         `same_id` demands that the resource names the key's id itself, as an update has to.
         """
@@ -55,10 +64,18 @@ class Drafter:
 
     def _draft(self, json: bytes, key: Key, same_id: bool) -> Draft:
         resource = loads(json)
-        issues = [*_identity(resource, key, same_id), *check(resource, self._definitions)]
-        if any(issue.severity in {"error", "fatal"} for issue in issues):
-            raise InvalidResource(issues=tuple(issues))
-        return Draft(body=body(resource, key.id), rows=self._extractor.rows(resource))
+        issues = accepted(resource, key, self._validator.validate(resource), same_id=same_id)
+        return Draft(body=body(resource, key.id), rows=self._extractor.rows(resource), issues=issues)
+
+
+def accepted(resource: JsonObject, key: Key, report: Report, *, same_id: bool) -> tuple[Issue, ...]:
+    """Return what is to be told of a resource that may be written. Raises InvalidResource, UnprocessableResource."""
+    wrong = _identity(resource, key, same_id)
+    if wrong or report.broken == "base":
+        raise InvalidResource(issues=(*wrong, *report.issues))
+    if report.broken is not None:
+        raise UnprocessableResource(issues=report.issues)
+    return report.issues
 
 
 def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
@@ -84,21 +101,23 @@ class Writer:
         self._access = access
         self._commits: set[asyncio.Task[Sequence[Stored]]] = set()
 
-    async def create(self, caller: Caller, resource_type: str, json: bytes) -> Stored:
-        """Store a resource under a new id. Raises Forbidden, InvalidJson, InvalidResource."""
+    async def create(self, caller: Caller, resource_type: str, json: bytes) -> Written:
+        """Store a resource under a new id. Raises Forbidden, InvalidJson, InvalidResource, UnprocessableResource."""
         self._access.decide(caller, resource_type, "c")
         key = Key(resource_type, new_id())
         draft = await self._drafter.draft(json, key, same_id=False)
         self._authorise(caller, "c", key, draft.rows)
-        return await self._commit(Write(key=key, body=draft.body, rows=draft.rows, expect=ABSENT))
+        stored = await self._commit(Write(key=key, body=draft.body, rows=draft.rows, expect=ABSENT))
+        return Written(stored=stored, created=True, issues=draft.issues)
 
     async def update(
         self, caller: Caller, key: Key, json: bytes, *, expected: int | None, allow_missing: bool
-    ) -> tuple[Stored, bool]:
-        """Store a new version and say whether it is the first one.
+    ) -> Written:
+        """Store a new version.
 
         `expected` is the version the current one has to be. Without it the last update wins, over the version it was authorised
-        against. Raises Forbidden, InvalidJson, InvalidResource, PreconditionFailed, NotFound, Gone, UpdateCreateNotAllowed.
+        against. Raises Forbidden, InvalidJson, InvalidResource, UnprocessableResource, PreconditionFailed, NotFound, Gone,
+        UpdateCreateNotAllowed.
         """
         decision = self._access.decide(caller, key.type, "u")
         draft = await self._drafter.draft(json, key, same_id=True)
@@ -111,7 +130,8 @@ class Writer:
             self._authorise(caller, "c" if creates else "u", key, draft.rows)
             write = Write(key=key, body=draft.body, rows=draft.rows, expect=expect)
             try:
-                return await self._commit(write), creates
+                stored = await self._commit(write)
+                return Written(stored=stored, created=creates, issues=draft.issues)
             except (PreconditionFailed, AlreadyExists):
                 if expected is not None or attempt == _ATTEMPTS - 1:
                     raise

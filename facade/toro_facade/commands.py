@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ __all__ = ["facade", "serve"]
 
 Started: TypeAlias = Callable[[Settings], None]
 """Is told the settings with the port once the server listens; another command that serves gives its own."""
+_POLICY_HELP: Final = "US Core profiles that resources do not claim. [default: warn]"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -45,6 +46,7 @@ def _http_options(command: _Command) -> _Command:
 @click.command(epilog="Example: toro serve --storage sqlite:///toro.db --port 8080")
 @_http_options
 @click.option("--storage", help="Storage URL.")
+@click.option("--profile-policy", type=click.Choice(["off", "warn", "enforce"]), help=_POLICY_HELP)
 @click.option("--grpc", "core_listen", metavar="ADDRESS", help="Serve gRPC at this address, too.")
 def serve(file: Path | None, started: Started | None = None, **flags: object) -> None:
     """Serve the REST API and the core in one process."""

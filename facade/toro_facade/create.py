@@ -24,4 +24,4 @@ async def create(exchange: Exchange) -> Answer:
         content=content_wanted(exchange),
     )
     answer = await exchange.services.core.CreateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=True)
+    return written_answer(exchange, answer.resource, created=True, issues=answer.issues)

@@ -18,6 +18,7 @@ __all__ = ["Metadata", "capability_statement"]
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _KEPT = 16
 """Statements kept, one a base URL: there are several only where the Host header says the base."""
 
@@ -89,10 +90,10 @@ def _security(base: str) -> dict[str, Any]:
 def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes)
+        yield _resource(able[name], codes, services.policy.operations)
 
 
-def _resource(able: TypeCapability, codes: tuple[str, ...]) -> dict[str, Any]:
+def _resource(able: TypeCapability, codes: tuple[str, ...], operations: tuple[str, ...]) -> dict[str, Any]:
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
         resource["supportedProfile"] = list(able.supported_profiles)
@@ -104,6 +105,8 @@ def _resource(able: TypeCapability, codes: tuple[str, ...]) -> dict[str, Any]:
     resource["conditionalRead"] = "full-support" if "read" in codes else "not-supported"
     resource["conditionalUpdate"] = False
     resource["conditionalDelete"] = "not-supported"
+    if operations:
+        resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
     if "search-type" in codes and able.search_parameters:
         resource["searchParam"] = [
             {"name": known.code, "definition": known.definition, "type": known.type}

@@ -97,7 +97,7 @@ SUPPORTING: Final = Published(
 )
 """What the published types refer to: a closed list."""
 
-OPERATIONS: Final[tuple[str, ...]] = ()
+OPERATIONS: Final[tuple[str, ...]] = ("$validate",)
 """Operations that can be exposed by name."""
 
 

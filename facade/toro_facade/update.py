@@ -26,4 +26,4 @@ async def update(exchange: Exchange) -> Answer:
         content=content_wanted(exchange),
     )
     answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=answer.created)
+    return written_answer(exchange, answer.resource, created=answer.created, issues=answer.issues)

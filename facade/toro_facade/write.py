@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from toro_core.v1 import Content, Issue, IssueSeverity, Resource
 from toro_facade.answer import Answer, Header
 from toro_facade.bundle import version_of
@@ -18,8 +20,11 @@ def content_wanted(exchange: Exchange) -> Content:
     return Content.CONTENT_FULL if _wanted(exchange) == "representation" else Content.CONTENT_UNSPECIFIED
 
 
-def written_answer(exchange: Exchange, resource: Resource, *, created: bool) -> Answer:
-    """Answer a write with the version stored, an OperationOutcome or nothing, as `Prefer: return` says."""
+def written_answer(exchange: Exchange, resource: Resource, *, created: bool, issues: Sequence[Issue] = ()) -> Answer:
+    """Answer a write with the version stored, an OperationOutcome or nothing, as `Prefer: return` says.
+
+    `issues`, which validation left, are part of the OperationOutcome.
+    """
     version_url = f"{exchange.fhir_base()}/{resource.name}/_history/{version_of(resource)}"
     headers: list[Header] = [*version_headers(resource), (b"location", version_url.encode("ascii"))]
     status = 201 if created else 200
@@ -27,7 +32,7 @@ def written_answer(exchange: Exchange, resource: Resource, *, created: bool) -> 
     if wanted == "minimal":
         return Answer(status=status, headers=headers)
     headers.append((b"content-type", exchange.media.content_type))
-    body = _said(resource) if wanted == "OperationOutcome" else resource.json
+    body = _said(resource, issues) if wanted == "OperationOutcome" else resource.json
     return Answer(status=status, headers=headers, body=exchange.media.render(body))
 
 
@@ -36,7 +41,7 @@ def _wanted(exchange: Exchange) -> str:
     return wanted if wanted in ("minimal", "OperationOutcome") else "representation"
 
 
-def _said(resource: Resource) -> bytes:
+def _said(resource: Resource, issues: Sequence[Issue]) -> bytes:
     text = f"{resource.name} is stored as version {version_of(resource)}."
     issue = Issue(severity=IssueSeverity.ISSUE_SEVERITY_INFORMATION, code="informational", diagnostics=text)
-    return outcome([issue])
+    return outcome([issue, *issues])

@@ -46,12 +46,13 @@ def compile_guide(
         for definition in definitions
         if "snapshot" in definition or not shipped  # the two examples in the FHIR core package have none
     }
+    newer = set() if shipped else {value_set["url"] for value_set in package["ValueSet"]}
     required = sorted(
         {
             row["valueSet"]
             for found in rows.values()
             for row in found["elements"].values()
-            if "valueSet" in row and known.value_set(row["valueSet"]) is None
+            if "valueSet" in row and (row["valueSet"] in newer or known.value_set(row["valueSet"]) is None)
         }
     )
     sources = [*reversed(beside), package]

@@ -19,11 +19,11 @@ _NUMBERS: Final = re.compile(r"\d+")
 class PackageFacts:
     """One package. Parsed when first asked for anything but its digest; each profile when it is first met."""
 
-    __slots__ = ("_content", "_data", "_profiles", "digest")
+    __slots__ = ("_content", "_profiles", "data", "digest")
 
     def __init__(self, data: bytes) -> None:
         """Take the file's content."""
-        self._data = data
+        self.data: Final = data
         self._content: dict[str, Any] | None = None
         self._profiles: dict[str, ProfileFacts] = {}
         self.digest: Final = hashlib.sha256(data).hexdigest()
@@ -63,7 +63,7 @@ class PackageFacts:
 
     def _rows(self) -> dict[str, Any]:
         if self._content is None:
-            self._content = json.loads(self._data)
+            self._content = json.loads(self.data)
         return self._content
 
     def _parse(self, url: str, row: dict[str, Any]) -> ProfileFacts:

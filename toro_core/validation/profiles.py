@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any, Final
 
 from toro_core.definitions import Definitions, ProfileFacts
@@ -17,26 +18,41 @@ __all__ = ["Profiles"]
 class Profiles:
     """The compiled profiles of some definitions."""
 
-    __slots__ = ("_checks", "definitions")
+    __slots__ = ("_compiled", "_lock", "_making", "definitions")
 
     def __init__(self, definitions: Definitions) -> None:
         """Compile from these definitions."""
         self.definitions: Final = definitions
-        self._checks: dict[tuple[str, str], ValueCheck] = {}
+        self._compiled: dict[tuple[str, str], ValueCheck] = {}
+        self._making: dict[tuple[str, str], ValueCheck] = {}
+        self._lock = RLock()
 
     def check(self, facts: ProfileFacts) -> ValueCheck:
         """Return the check of what a profile demands beyond its type."""
         key = (facts.url, facts.version)
-        if key not in self._checks:
+        found = self._compiled.get(key)
+        return self._compile(key, facts) if found is None else found
+
+    def _compile(self, key: tuple[str, str], facts: ProfileFacts) -> ValueCheck:
+        """Compile a profile and those it leads to; others see them only when all are complete."""
+        with self._lock:
+            outermost = not self._making
+            check = self._compiled.get(key) or self._make(key, facts)
+            if outermost:
+                self._compiled.update(self._making)
+                self._making.clear()
+            return check
+
+    def _make(self, key: tuple[str, str], facts: ProfileFacts) -> ValueCheck:
+        if key not in self._making:
             cell: list[ValueCheck] = []
             # A profile may lead back to itself.
-            self._checks[key] = lambda value, context: cell[0](value, context)
-            label = f"{facts.url}|{facts.version}"
+            self._making[key] = lambda value, context: cell[0](value, context)
             root = without_url(facts.root) if facts.type == "Extension" else facts.root
-            found = RuleCompiler(label, self).value(root, facts.type)
-            cell.append(found or _nothing)
-            self._checks[key] = cell[0]
-        return self._checks[key]
+            found = RuleCompiler(f"{facts.url}|{facts.version}", self).value(root, facts.type) or _nothing
+            cell.append(found)
+            self._making[key] = found
+        return self._making[key]
 
     def one_of(self, profiles: tuple[str, ...]) -> ValueCheck:
         """Return a check that a value follows one of these profiles; one that is not known is not checked."""

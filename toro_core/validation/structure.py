@@ -7,6 +7,7 @@ formats, choices, required codes, reference targets and invariants.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 from typing import Any, Final, TypeAlias
 
 from toro_core.definitions import Choice, Definitions, ElementFacts, StructureFacts
@@ -38,28 +39,44 @@ def check(resource: JsonObject, definitions: Definitions) -> tuple[Issue, ...]:
 class Structures:
     """The compiled structures of some definitions, each compiled when first met."""
 
-    __slots__ = ("_by_name", "_extension_check", "definitions")
+    __slots__ = ("_compiled", "_extension_check", "_lock", "_making", "definitions")
 
     def __init__(self, definitions: Definitions, extension_check: ExtensionCheck | None = None) -> None:
         """Compile from these definitions; `extension_check` judges extensions by their definitions."""
         self.definitions: Final = definitions
         self._extension_check = extension_check
-        self._by_name: dict[str, ValueCheck] = {}
+        self._compiled: dict[str, ValueCheck] = {}
+        self._making: dict[str, ValueCheck] = {}
+        self._lock = RLock()
 
     def __getitem__(self, name: str) -> ValueCheck:
         """Return the check of a structure."""
-        if name not in self._by_name:
+        found = self._compiled.get(name)
+        return self._compile(name) if found is None else found
+
+    def _compile(self, name: str) -> ValueCheck:
+        """Compile a structure and what it is made of; others see them only when all are complete."""
+        with self._lock:
+            outermost = not self._making
+            check = self._compiled.get(name) or self._make(name)
+            if outermost:
+                self._compiled.update(self._making)
+                self._making.clear()
+            return check
+
+    def _make(self, name: str) -> ValueCheck:
+        if name not in self._making:
             # The table is filled after the check is known, as structures refer to themselves and to each other.
             facts = self.definitions.structure(name)
             table: dict[str, MemberCheck] = {}
             accepted: dict[str, Callable[[str], object]] = {}
             rules: list[ValueCheck] = []
-            self._by_name[name] = _structure(facts, table, accepted, rules)
+            self._making[name] = _structure(facts, table, accepted, rules)
             table.update(self._members(facts))
             accepted.update(self._accepted(facts))
             if found := constraint_check(facts.invariants, name, self.definitions):
                 rules.append(found)
-        return self._by_name[name]
+        return self._making[name]
 
     def resource(self, value: Any, context: Context) -> Problems | None:
         """Check a whole resource of any type, in its own context."""

@@ -56,12 +56,12 @@ class Validator:
         name = resource.get("resourceType")
         if not isinstance(name, str) or name not in self.definitions.resource_types:
             return _report("Resource", found or [])
-        if (more := self._by_profiles(resource, name, context, tuple(profiles))) is not None:
+        if (more := self._by_profiles(resource, name, context, self._policy, tuple(profiles))) is not None:
             found = [*(found or ()), *more]
         return _report(name, found) if found is not None else _SOUND
 
     def _by_profiles(
-        self, resource: JsonObject, name: str, context: Context, asked: tuple[str, ...]
+        self, resource: JsonObject, name: str, context: Context, policy: Policy, asked: tuple[str, ...]
     ) -> Problems | None:
         found: Problems = []
         claimed: set[str] = set()
@@ -75,7 +75,7 @@ class Validator:
             elif facts.url not in claimed:
                 claimed.add(facts.url)
                 found += self._profiles.check(facts)(resource, context) or ()
-        if self._policy != "off":
+        if policy != "off":
             for facts in self._demands.on(resource, name):
                 if facts.url not in claimed:
                     found += self._demanded(facts, resource, context)
@@ -97,21 +97,20 @@ class Validator:
         for index, one in enumerate(_array(resource, "contained")):
             if isinstance(one, dict):
                 inner = Context(one, container=context.root, bundle=context.bundle)
-                yield from self._one_inside(one, inner, (index, "contained"), demanded=False)
+                yield from self._one_inside(one, inner, (index, "contained"), "off")
         for index, entry in enumerate(_array(resource, "entry")) if name == "Bundle" else ():
             one = entry.get("resource") if isinstance(entry, dict) else None
             if isinstance(one, dict):
                 inner = Context(one, bundle=context)
-                yield from self._one_inside(one, inner, ("resource", index, "entry"), demanded=True)
+                yield from self._one_inside(one, inner, ("resource", index, "entry"), self._policy)
 
     def _one_inside(
-        self, resource: JsonObject, context: Context, steps: tuple[str | int, ...], *, demanded: bool
+        self, resource: JsonObject, context: Context, steps: tuple[str | int, ...], policy: Policy
     ) -> Problems:
         name = resource.get("resourceType")
         if not isinstance(name, str) or name not in self.definitions.resource_types:
             return []
-        validator = self if demanded else Validator(self.definitions, policy="off")
-        found = validator._by_profiles(resource, name, context, ()) or []
+        found = self._by_profiles(resource, name, context, policy, ()) or []
         for step in steps:
             placed(found, step)
         return found

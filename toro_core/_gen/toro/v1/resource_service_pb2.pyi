@@ -13,6 +13,13 @@ class Content(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTENT_UNSPECIFIED: _ClassVar[Content]
     CONTENT_FULL: _ClassVar[Content]
 
+class ValidationMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VALIDATION_MODE_UNSPECIFIED: _ClassVar[ValidationMode]
+    VALIDATION_MODE_CREATE: _ClassVar[ValidationMode]
+    VALIDATION_MODE_UPDATE: _ClassVar[ValidationMode]
+    VALIDATION_MODE_DELETE: _ClassVar[ValidationMode]
+
 class Handling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     HANDLING_UNSPECIFIED: _ClassVar[Handling]
@@ -25,6 +32,10 @@ class SearchMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SEARCH_MODE_MATCH: _ClassVar[SearchMode]
 CONTENT_UNSPECIFIED: Content
 CONTENT_FULL: Content
+VALIDATION_MODE_UNSPECIFIED: ValidationMode
+VALIDATION_MODE_CREATE: ValidationMode
+VALIDATION_MODE_UPDATE: ValidationMode
+VALIDATION_MODE_DELETE: ValidationMode
 HANDLING_UNSPECIFIED: Handling
 HANDLING_STRICT: Handling
 HANDLING_LENIENT: Handling
@@ -74,10 +85,12 @@ class CreateResourceRequest(_message.Message):
     def __init__(self, resource_type: _Optional[str] = ..., json: _Optional[bytes] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
 
 class CreateResourceResponse(_message.Message):
-    __slots__ = ("resource",)
+    __slots__ = ("resource", "issues")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceRequest(_message.Message):
     __slots__ = ("name", "json", "etag", "allow_missing", "content")
@@ -94,12 +107,36 @@ class UpdateResourceRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
 
 class UpdateResourceResponse(_message.Message):
-    __slots__ = ("resource", "created")
+    __slots__ = ("resource", "created", "issues")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
     created: bool
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
+
+class ValidateResourceRequest(_message.Message):
+    __slots__ = ("resource_type", "name", "json", "mode", "profiles")
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    resource_type: str
+    name: str
+    json: bytes
+    mode: ValidationMode
+    profiles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, resource_type: _Optional[str] = ..., name: _Optional[str] = ..., json: _Optional[bytes] = ..., mode: _Optional[_Union[ValidationMode, str]] = ..., profiles: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ValidateResourceResponse(_message.Message):
+    __slots__ = ("issues", "acceptable")
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTABLE_FIELD_NUMBER: _ClassVar[int]
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    acceptable: bool
+    def __init__(self, issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., acceptable: _Optional[bool] = ...) -> None: ...
 
 class SearchParameter(_message.Message):
     __slots__ = ("code", "modifier", "values")

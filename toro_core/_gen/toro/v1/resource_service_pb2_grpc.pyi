@@ -41,6 +41,8 @@ class ResourceServiceStub:
     """Store a new resource under an id the server assigns. https://hl7.org/fhir/R4/http.html#create"""
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+    ValidateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]
+    """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
     """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
@@ -59,6 +61,8 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Store a new resource under an id the server assigns. https://hl7.org/fhir/R4/http.html#create"""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+    ValidateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]  # type: ignore[assignment]
+    """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.UpdateResourceResponse, _abc.Awaitable[_resource_service_pb2.UpdateResourceResponse]]:
         """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+
+    @_abc_1.abstractmethod
+    def ValidateResource(
+        self,
+        request: _resource_service_pb2.ValidateResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.ValidateResourceResponse, _abc.Awaitable[_resource_service_pb2.ValidateResourceResponse]]:
+        """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
 
     @_abc_1.abstractmethod
     def SearchResources(
