@@ -20,7 +20,7 @@ __all__ = ["fhirpath"]
 
 @click.command(epilog="Example: toro fhirpath \"name.where(use = 'official').given\" Patient.ndjson")
 @click.argument("expression")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 def fhirpath(expression: str, file: Path) -> int:
     """Evaluate a FHIRPath expression on each resource of a file: JSON, or NDJSON with one a line, plain or gzipped.
 

@@ -57,6 +57,7 @@ class Pattern:
                 break
             start, end = int(found[0] or 0), int(found[1] or 0)
             parts += [text[at:start], _expanded(substitution, text, found)]
+            spend(len(parts[-1]) // _CHARACTERS_A_STEP)
             if end == start:
                 parts.append(text[end : end + 1])
                 end += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from toro_core.fhirpath.environment import Scope
@@ -142,7 +142,8 @@ def single(call: Call, operand: Typed) -> Callable[[Items, Scope], Value]:
 
 def each(typed: Typed, run: Run, *arguments: Typed, many: bool | None = None) -> Typed:
     """Return the operand with a closure that lets some of its items through."""
-    return made(run, typed, *arguments, type_=typed.type, many=typed.many if many is None else many)
+    found = made(run, typed, *arguments, type_=typed.type, many=typed.many if many is None else many)
+    return replace(found, alternatives=typed.alternatives)
 
 
 def _same(item: Any) -> Any:

@@ -62,6 +62,7 @@ def _combined(call: Call, *, distinct: bool) -> Typed:
 
     def run(items: Items, scope: Scope) -> Items:
         found = [*left(items, scope), *right(items, scope)]
+        scope.spend(len(found))
         return _distinct(found, read) if distinct else found
 
     return made(run, call.of, other, type_=type_, many=True)

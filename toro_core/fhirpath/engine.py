@@ -65,6 +65,8 @@ _TERMINOLOGIES: Final = {
     "sct": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
 }
+_MAX_NODES: Final = 20_000
+"""Parts of an expression that are compiled at most; what a loop repeats may be compiled for several types."""
 _NAMED: Final = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 _LITERALS: Final = {bool: BOOLEAN, int: INTEGER, Decimal: DECIMAL, str: STRING, Quantity: QUANTITY}
 
@@ -72,21 +74,26 @@ _LITERALS: Final = {bool: BOOLEAN, int: INTEGER, Decimal: DECIMAL, str: STRING, 
 class Engine:
     """Compiles expressions; made from the definitions.
 
-    `resource` is the static type of `%resource`, `context` that of `%context`. When `strict`, `as` refuses several values, as
-    FHIRPath says; R4's own invariants need it to filter. When `lenient`, elements that a type does not have are empty.
+    `resource` is the static type of `%resource`, `context` that of `%context`. When `strict`, `as` refuses several values and
+    `DateTime` is not FHIR's `dateTime`, as FHIRPath says; R4's own constraints mean more. When `lenient`, elements that a type
+    does not have are empty.
     """
 
     def __init__(
         self, definitions: Definitions, *, resource: str, context: str, strict: bool, lenient: bool = False
     ) -> None:
-        self.types: Final = Types(definitions)
+        self.types: Final = Types(definitions, strict=strict)
         self.navigation: Final = Navigation(self.types, lenient=lenient)
         self.strict: Final = strict
         self._resource = resource
         self._context = context
+        self._left = _MAX_NODES
 
     def compile(self, node: Node, this: Typed) -> Typed:
         """Compile an expression for this input. Raises InvalidExpression, UnsupportedExpression."""
+        self._left -= 1
+        if self._left < 0:
+            raise UnsupportedExpression("FHIRPath: the expression is too large; split it.")
         typed = self._compile(node, this)
         if typed.constant and typed.costly and not mentions(node, "$total"):
             return _remembered(typed)

@@ -18,7 +18,7 @@ MemberOf: TypeAlias = "Callable[[Value, str], bool | None]"
 Conforms: TypeAlias = "Callable[[Value, str], bool | None]"
 
 MAX_STEPS: Final = 1_000_000
-"""One evaluation may look at this many items: about a second of work."""
+"""One evaluation may look at this many items: a few seconds of work."""
 
 
 _NO_ITEMS: Final[Items] = []  # never changed, as no collection is

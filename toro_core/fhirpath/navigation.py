@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from toro_core.definitions.facts import Choice, ElementFacts
@@ -38,7 +39,8 @@ class Navigation:
         if len(choices) == 1:
             (choice,) = choices
             return _derived(of, self._single(of, choice), choice.type, many=many)
-        return _derived(of, self._choice(of.run, choices), None, many=many)
+        found = _derived(of, self._choice(of.run, choices), None, many=many)
+        return replace(found, alternatives=frozenset(choice.type for choice in choices))
 
     def choices(self, type_: str | None, name: str) -> int:
         """Return how many types an element may have, 0 where it is not known."""
@@ -87,10 +89,11 @@ class Navigation:
 
     def _open_member(self, of: Typed, name: str) -> Typed:
         """Compile a step whose element depends on the type that each item turns out to have."""
-        if not self._types.is_open(of.type):
+        possible = of.alternatives or {of.type}
+        if not any(self._types.is_open(type_) or self._element(type_, name) for type_ in possible):
             if self._lenient:
                 return _derived(of, lambda items, scope: [], None, many=False)
-            raise InvalidExpression(f"FHIRPath: {of.type} has no element `{name}`.")
+            raise InvalidExpression(f"FHIRPath: {of.type or 'none of its types'} has no element `{name}`.")
         steps: dict[str, tuple[_Step, ...]] = {}
         type_of, static, inner = self._types.type_of, of.type, of.run
 

@@ -39,10 +39,14 @@ def _select(call: Call) -> Typed:
     def run(items: Items, scope: Scope) -> Items:
         found = inner(items, scope)
         scope.spend(len(found))
-        return [value for item in found for value in project([item], scope)]
+        selected = [value for item in found for value in project([item], scope)]
+        scope.spend(len(selected))
+        return selected
 
     def counting(items: Items, scope: Scope) -> Items:
-        return [value for _, values in _indexed(inner(items, scope), project, scope) for value in values]
+        selected = [value for _, values in _indexed(inner(items, scope), project, scope) for value in values]
+        scope.spend(len(selected))
+        return selected
 
     counts = mentions(call.arguments[0], "$index")
     return made(counting if counts else run, call.of, type_=projection.type, many=call.of.many or projection.many)
@@ -81,6 +85,7 @@ def _repeated(call: Call, inner: Run, first: Typed, again: Typed) -> Typed:
                         seen.add(identity)
                         below.append(value)
             found += below
+            scope.spend(len(below))
             level, project = below, again.run
         return found
 

@@ -44,13 +44,14 @@ def is_type(building: Building, operand: Node, name: str, this: Typed) -> Typed:
 def as_type(building: Building, operand: Node, name: str, this: Typed) -> Typed:
     """Compile `operand as name`."""
     found = of_type(building, operand, name, this)
-    if not building.strict:
+    if not building.strict or not found.many:
         return found
-    inner = building.compile(operand, this).run
+    inner = found.run
 
     def run(items: Items, scope: Scope) -> Items:
-        at_most_one(inner(items, scope), "`as`")
-        return found.run(items, scope)
+        kept = inner(items, scope)
+        at_most_one(kept, "`as`")
+        return kept
 
     return each(found, run, many=False)
 
@@ -58,8 +59,8 @@ def as_type(building: Building, operand: Node, name: str, this: Typed) -> Typed:
 def of_type(building: Building, operand: Node, name: str, this: Typed) -> Typed:
     """Compile `operand.ofType(name)`."""
     types, wanted = building.types, building.types.named(name)
-    of = _narrowed(building, operand, wanted, this)
     accepts = _acceptance(building, wanted)
+    of = _narrowed(building, operand, accepts, this)
     if of.type is not None and not types.is_open(of.type):
         return of if accepts(of.type) else made(lambda items, scope: [], of, type_=wanted[0])
     static, inner = of.type, of.run
@@ -101,13 +102,13 @@ def _information(type_: str) -> dict[str, str]:
 TYPES: Final[Mapping[str, Function]] = {"type": Function(_type)}
 
 
-def _narrowed(building: Building, operand: Node, wanted: tuple[str, ...], this: Typed) -> Typed:
+def _narrowed(building: Building, operand: Node, accepts: Callable[[str], bool], this: Typed) -> Typed:
     """Compile the operand, of a choice element only what can be of the type."""
-    if isinstance(operand, Member) and (operand.of is not None or not building.types.structure(operand.name)):
-        of = this if operand.of is None else building.compile(operand.of, this)
-        if building.navigation.choices(of.type, operand.name) > 1:
-            return building.navigation.member(of, operand.name, _acceptance(building, wanted))
-    return building.compile(operand, this)
+    if not isinstance(operand, Member) or (operand.of is None and building.types.structure(operand.name)):
+        return building.compile(operand, this)
+    of = this if operand.of is None else building.compile(operand.of, this)
+    chosen = building.navigation.choices(of.type, operand.name) > 1
+    return building.navigation.member(of, operand.name, accepts if chosen else None)
 
 
 def _acceptance(building: Building, wanted: tuple[str, ...]) -> Callable[[str], bool]:

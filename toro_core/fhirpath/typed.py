@@ -22,7 +22,7 @@ class Typed:
     A type is FHIR's, `Patient.contact`, or one of the system, `System.Integer`. Complex values of a known FHIR type are raw
     dicts, primitive ones raw or an Element. Type None: the items say their types themselves, by being an Element, a System
     value or a resource. `many` says whether there can be more than one; `constant` that they depend on the environment only;
-    `costly` that computing them walks trees.
+    `costly` that computing them walks trees. `alternatives` are all types they can have, where type None comes of a choice.
     """
 
     run: Run
@@ -30,6 +30,7 @@ class Typed:
     many: bool = True
     constant: bool = False
     costly: bool = False
+    alternatives: frozenset[str] = frozenset()
 
 
 def given(type_: str | None, *, many: bool) -> Typed:

@@ -47,10 +47,15 @@ def is_system(type_: str | None) -> bool:
 
 
 class Types:
-    """Answers what types mean; made from the definitions."""
+    """Answers what types mean; made from the definitions.
 
-    def __init__(self, definitions: Definitions) -> None:
+    When not `strict`, `DateTime` names FHIR's `dateTime` too, and so all System types that FHIR has by another case: R4's
+    constraints write one where they mean the other.
+    """
+
+    def __init__(self, definitions: Definitions, *, strict: bool) -> None:
         self.definitions: Final = definitions
+        self._strict = strict
 
     def structure(self, type_: str) -> StructureFacts | None:
         """Return what is known of a FHIR type, None where there is none of that name."""
@@ -96,7 +101,10 @@ class Types:
             return (name,)
         own = f"System.{name}"
         found = [name] if self.structure(name) is not None else []
-        found += [own] if own in _SYSTEM or own == _ANY else []
+        if own in _SYSTEM or own == _ANY:
+            found.append(own)
+            alike = name[0].lower() + name[1:]
+            found += [alike] if not self._strict and self.structure(alike) is not None else []
         return tuple(found) or (self._known(name),)
 
     def _known(self, name: str) -> str:

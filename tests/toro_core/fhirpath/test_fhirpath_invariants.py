@@ -44,6 +44,7 @@ def holds(expression: str, type_name: str, node: Any, definitions: Definitions, 
         ("hasValue() or (children().count() > id.count())", "HumanName", {"_family": {"id": "x"}}, True),
         ("hasValue()", "string", "x", True),
         ("hasValue()", "string", Element(None, "string", {"extension": [{"url": "u"}]}), False),
+        ("$this is DateTime implies $this.toString().length() >= 10", "dateTime", "2024", False),
         ("extension.exists() != value.exists()", "Extension", {"url": "u", "valueBoolean": False}, True),
     ],
 )
