@@ -37,6 +37,7 @@ _ABSENT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists()).empty()": (
             "component",
         ),
+        "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')": ("name", "_name"),
         "probability is decimal implies (probability as decimal) <= 100": ("probabilityDecimal", "_probabilityDecimal"),
         "code.empty() or system.exists()": ("code",),
         "value.empty() or system.exists()": ("value", "_value"),
@@ -44,7 +45,7 @@ _ABSENT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Constraints that hold where all of these members are absent.
 
-With two of them the expression is empty then: they speak of what is there.
+With some of them the expression is empty then: they speak of what is there.
 """
 _PRESENT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from toro_core.definitions import Choice, ElementFacts, ElementRules
-from toro_core.validation.bindings import CODED, binding, fits
+from toro_core.validation.bindings import CODED, binding
 from toro_core.validation.compiling import Compiler
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems, joined, placed
 from toro_core.validation.invariants import constraint_check
 from toro_core.validation.members import ValueCheck
-from toro_core.validation.patterns import pattern_test
 from toro_core.validation.primitives import PRIMITIVES
 from toro_core.validation.slices import slices_check
 from toro_core.validation.targets import target_check
+from toro_core.validation.wording import Wording, all_of
 
 __all__ = ["RuleCompiler"]
 
@@ -29,6 +29,7 @@ class RuleCompiler:
     def __init__(self, label: str, compiler: Compiler) -> None:
         """Compile with these other profiles at hand."""
         self._label = label
+        self._say = Wording(label)
         self._compiler = compiler
         self._definitions = compiler.definitions
 
@@ -37,15 +38,15 @@ class RuleCompiler:
 
         `chosen` says that the element may have other types too.
         """
-        return _all(self._parts(rules, type_name, chosen))
+        return all_of(self._parts(rules, type_name, chosen))
 
     def _parts(self, rules: ElementRules, type_name: str, chosen: bool) -> Iterable[ValueCheck | None]:
         if rules.fixed is not None:
-            yield self._fixed(rules.fixed)
+            yield self._say.fixed(rules.fixed)
         if rules.pattern is not None:
-            yield self._pattern(rules.pattern)
+            yield self._say.pattern(rules.pattern)
         if rules.value_set is not None and type_name in CODED:
-            yield self._bound(rules.value_set)
+            yield self._say.bound(binding(rules.value_set, self._definitions))
         if rules.targets and type_name == "Reference":
             yield target_check(rules.targets, self._definitions.resource_types, "profile")
         if rules.profiles and type_name != "Extension":
@@ -85,8 +86,8 @@ class RuleCompiler:
     def _single(self, element: ElementFacts, choice: Choice, rules: ElementRules) -> ValueCheck | None:
         name, json_name, sibling = element.name, choice.json_name, f"_{choice.json_name}"
         check = self.value(rules, choice.type)
-        missing = self._missing(name) if rules.min and not element.min else None
-        prohibited = self._prohibited(name) if rules.max == 0 else None
+        missing = self._say.missing(name) if rules.min and not element.min else None
+        prohibited = self._say.prohibited(name) if rules.max == 0 else None
         if check is None and missing is None and prohibited is None:
             return None
 
@@ -111,10 +112,10 @@ class RuleCompiler:
         check = self.value(rules, type_name)
         sliced = slices_check(rules, type_name, self, self._compiler, self._label) if rules.slices else None
         low, high = rules.min or 0, _MANY if rules.max is None else rules.max
-        count_text = self._text(
+        count_text = self._say.text(
             f"has another number of values than {low}..{'*' if high == _MANY else high}; send so many."
         )
-        missing = self._missing(name) if low and not element.min else None
+        missing = self._say.missing(name) if low and not element.min else None
         if check is None and sliced is None and high == _MANY and not low:
             return None
 
@@ -153,8 +154,8 @@ class RuleCompiler:
         for choice in element.choices:
             merged = [rules, *(one for one in rules.slices.values() if choice.type in one.types)]
             plain = (replace(one, slices={}, slicing=None) for one in merged)
-            checks[choice.json_name] = _all(self.value(one, choice.type, chosen=True) for one in plain)
-        wrong = self._text(f"has another type than {', '.join(sorted(allowed))}; send one of these.")
+            checks[choice.json_name] = all_of(self.value(one, choice.type, chosen=True) for one in plain)
+        wrong = self._say.text(f"has another type than {', '.join(sorted(allowed))}; send one of these.")
         low, prohibited = bool(rules.min) and not element.min, rules.max == 0
         demanded = [(t, one) for one in rules.slices.values() if one.min for t in one.types[:1]]
         if (
@@ -176,9 +177,9 @@ class RuleCompiler:
                 return None if found is None else placed(found, name)
             given = [key for key in node if key in names]
             if not given:
-                return self._missing(name)() if low or demanded else None
+                return self._say.missing(name)() if low or demanded else None
             if prohibited:
-                return self._prohibited(name)()
+                return self._say.prohibited(name)()
             problems: Problems | None = None
             for json_name in given:
                 choice = names[json_name]
@@ -190,80 +191,12 @@ class RuleCompiler:
                     problems = joined(problems, placed(found, name))
             for type_name, _ in demanded:
                 if not any(names[json_name].type == type_name for json_name in given):
-                    text = self._text(f"has no value of type {type_name}; send one.")
+                    text = self._say.text(f"has no value of type {type_name}; send one.")
                     problems = joined(problems, [Problem("required", text, name, layer="profile")])
             return problems
 
         return run
 
-    def _fixed(self, fixed: Any) -> ValueCheck:
-        text = self._text(f"is not {_written(fixed)}; send that.")
-        return lambda value, context: None if value == fixed else [Problem("value", text, layer="profile")]
-
-    def _pattern(self, pattern: Any) -> ValueCheck:
-        text = self._text(f"lacks {_written(pattern)}; send it.")
-        test = pattern_test(pattern)
-        return lambda value, context: None if test(value) else [Problem("value", text, layer="profile")]
-
-    def _bound(self, value_set: str) -> ValueCheck:
-        bound = binding(value_set, self._definitions)
-        if not bound.known:
-            unchecked = f"is bound to the value set {value_set}, whose codes are not loaded; its code was not checked."
-            return lambda value, context: [Problem("informational", unchecked, severity="information", layer="profile")]
-        text = self._text(f"has no code of the value set {value_set}; send one of its codes.")
-        return lambda value, context: None if fits(value, bound) else [Problem("code-invalid", text, layer="profile")]
-
-    def _missing(self, name: str) -> _Say:
-        return _Say("required", self._text("is required; send it."), name)
-
-    def _prohibited(self, name: str) -> _Say:
-        return _Say("structure", self._text("is not allowed; leave it out."), name)
-
-    def _text(self, text: str) -> str:
-        what, _, remedy = text.rpartition("; ")
-        return (
-            f"{what} by {self._label}; {remedy}"
-            if what.startswith("is required")
-            else f"{what} ({self._label}); {remedy}"
-        )
-
 
 def _never_usual(value: Any, context: Context) -> Problems | None:
     """Stand for the check of a usual type where there is none."""
-
-
-def _all(found: Iterable[ValueCheck | None]) -> ValueCheck | None:
-    """Make all these checks of a value."""
-    checks = [check for check in found if check is not None]
-    if len(checks) < 2:
-        return checks[0] if checks else None
-
-    def run(value: Any, context: Context) -> Problems | None:
-        problems: Problems | None = None
-        for check in checks:
-            if (more := check(value, context)) is not None:
-                problems = joined(problems, more)
-        return problems
-
-    return run
-
-
-class _Say:
-    """Makes a problem of the same text again and again."""
-
-    __slots__ = ("_code", "_name", "_text")
-
-    def __init__(self, code: str, text: str, name: str) -> None:
-        self._code, self._text, self._name = code, text, name
-
-    def __call__(self) -> Problems:
-        return [Problem(self._code, self._text, self._name, layer="profile")]
-
-
-def _written(value: Any) -> str:
-    """Write what a definition demands, which is nobody's data."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(below)}" for key, below in value.items()) + "}"
-    if isinstance(value, list):
-        return ", ".join(_written(below) for below in value)
-    return str(value)
