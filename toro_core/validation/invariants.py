@@ -60,6 +60,12 @@ _PRESENT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """Constraints that hold where any of these members is present."""
+_UCUM: Final = "http://unitsofmeasure.org"
+_IN_UCUM: Final = frozenset(
+    f"{path}.system.empty() or {path}.system = '{_UCUM}'"
+    for path in ("ofType(Quantity)", "value.ofType(Quantity)", "valueQuantity")
+)
+"""Constraints that hold of a quantity in units of UCUM."""
 _LENGTHS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "$this is dateTime implies $this.toString().length() >= 10": 10,
@@ -76,6 +82,8 @@ def shortcut(expression: str) -> Callable[[Any], bool] | None:
     if expression in _LENGTHS:
         least = _LENGTHS[expression]
         return lambda value: type(value) is str and len(value) >= least
+    if expression in _IN_UCUM:
+        return lambda node: type(node) is dict and node.get("system") == _UCUM
     absent, present = _ABSENT.get(expression, ()), _PRESENT.get(expression, ())
     if not absent and not present:
         return None
@@ -134,9 +142,9 @@ def constraint_check(
 def _check(
     one: InvariantFacts, type_name: str, definitions: Definitions, layer: Layer, chosen: bool
 ) -> ValueCheck | None:
+    expression = _SYSTEM_TYPES.sub(lambda found: f"is {found[1][0].lower()}{found[1][1:]}", one.expression)
     unchecked = f"has the rule {one.key}, which could not be evaluated; it was not checked."
     try:
-        expression = _SYSTEM_TYPES.sub(lambda found: f"is {found[1][0].lower()}{found[1][1:]}", one.expression)
         holds = compile_invariant(expression, type_name, definitions)
     except ToroError as error:
         if chosen and isinstance(error, InvalidExpression):
@@ -145,7 +153,7 @@ def _check(
     shown = one.expression if len(one.expression) <= _LONG else f"{one.expression[:_LONG]}…"
     text = f"breaks the rule {one.key}; change it so that this holds: {shown}"
 
-    surely = shortcut(one.expression)
+    surely = shortcut(expression)
 
     def run(value: Any, context: Context) -> Problems | None:
         if surely is not None and surely(value):
