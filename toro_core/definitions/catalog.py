@@ -2,9 +2,10 @@
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
 `resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
-An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is
-cardinality, types joined by `|`, the required value set where there is one, and whether it is part of a summary. What a
-Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
+
+An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is cardinality, types joined
+by `|`, the value set its codes have to be of, `optional` where text alone will do, and `summary` where it is part of one. What
+a Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
@@ -217,6 +218,9 @@ def _digest(own: str, added: Sequence[PackageFacts]) -> str:
     return f"sha256:{hashlib.sha256((own + parts).encode()).hexdigest()}"
 
 
+_WORDS: Final = ("optional", "summary")
+
+
 def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> ElementFacts:
     cardinality, types, *more = text.split(" ")
     low, _, high = cardinality.partition("..")
@@ -225,7 +229,8 @@ def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> Ele
         choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=next((part for part in more if part != "summary"), None),
+        value_set=next((part for part in more if part not in _WORDS), None),
+        code_optional="optional" in more,
         summary="summary" in more,
         invariants=invariants,
     )

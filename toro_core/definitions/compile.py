@@ -110,7 +110,7 @@ def _bytes(content: Any) -> bytes:
 def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
     """Return the value sets that some element requires."""
     texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
-    return sorted({part for text in texts for part in text.split(" ")[2:] if part != "summary"})
+    return sorted({part for text in texts for part in text.split(" ")[2:] if part not in ("optional", "summary")})
 
 
 def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:

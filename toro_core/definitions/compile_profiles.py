@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from toro_core.definitions.catalog import Definitions
-from toro_core.definitions.compile_structures import constraints, required_value_set, targets
+from toro_core.definitions.compile_structures import bound_value_set, constraints, targets
 from toro_core.definitions.facts import ElementFacts
 from toro_core.errors import ToroError
 
@@ -74,7 +74,8 @@ class _Rows:
 
     def add(self, element: dict[str, Any]) -> None:
         """Take an element; its parent came before."""
-        parent, _, step = element["id"].rpartition(".")
+        element_id = element.get("id", element["path"])
+        parent, _, step = element_id.rpartition(".")
         if not parent:
             self._structures[step] = element["path"]
             row = self._rules(element, self._own_rules(element["path"]))
@@ -82,10 +83,10 @@ class _Rows:
         elif step == "value" and self._known.structure(self._structures[parent]).kind == "primitive":
             return  # the JSON value itself
         else:
-            key = element["id"].partition(".")[2]
+            key = element_id.partition(".")[2]
             base = self._base(parent, step)
-            self._structures[element["id"]] = self._structure(element, base)
-            row = self._row(element, base)
+            self._structures[element_id] = self._structure(element, base)
+            row = self._row(element, base, sliced=":" in step)
         if row:
             self.found[key] = row
 
@@ -120,9 +121,8 @@ class _Rows:
         rules = {key: row for key, row in constraints(element).items() if key not in inherited}
         return {"invariants": rules} if rules else {}
 
-    def _row(self, element: dict[str, Any], base: ElementFacts) -> dict[str, Any]:
+    def _row(self, element: dict[str, Any], base: ElementFacts, *, sliced: bool) -> dict[str, Any]:
         row: dict[str, Any] = {}
-        sliced = ":" in element["id"].rpartition(".")[2]
         if element["min"] > (0 if sliced else base.min):
             row["min"] = element["min"]
         if element["max"] != "*" and (base.max is None or sliced or int(element["max"]) < base.max):
@@ -131,9 +131,11 @@ class _Rows:
         for key in element:
             if key.startswith(("fixed", "pattern")):
                 row["fixed" if key.startswith("fixed") else "pattern"] = element[key]
-        value_set = required_value_set(element)
-        if value_set and value_set != base.value_set:
+        value_set, required = bound_value_set(element)
+        if value_set and (value_set, required) != (base.value_set, not base.code_optional):
             row["valueSet"] = value_set
+            if not required:
+                row["codeOptional"] = True
         inherited = {found.key for found in base.invariants}
         for choice in base.choices:
             inherited |= self._own_rules(choice.type)

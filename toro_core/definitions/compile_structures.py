@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-__all__ = ["constraints", "required_value_set", "structures", "targets"]
+__all__ = ["bound_value_set", "constraints", "structures", "targets"]
 
 _FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 _KINDS: Final = {"resource": "resource", "complex-type": "complex", "primitive-type": "primitive"}
@@ -62,14 +62,16 @@ def constraints(element: dict[str, Any]) -> dict[str, dict[str, str]]:
     }
 
 
-def required_value_set(element: dict[str, Any]) -> str | None:
-    """Return the value set outside of which no code is allowed: of a required binding, or the largest one of a weaker binding."""
+def bound_value_set(element: dict[str, Any]) -> tuple[str | None, bool]:
+    """Return the value set outside of which no code is allowed, and whether a code is required at all.
+
+    It is that of a required binding, or of a weaker binding the largest one, which still allows text alone.
+    """
     binding = element.get("binding", {})
-    if binding.get("strength") == "required":
-        canonical = binding.get("valueSet")
-    else:
-        canonical = next((e["valueCanonical"] for e in binding.get("extension", ()) if e["url"] == _MAXIMUM), None)
-    return canonical.partition("|")[0] if canonical else None
+    required = binding.get("strength") == "required"
+    largest = next((e["valueCanonical"] for e in binding.get("extension", ()) if e["url"] == _MAXIMUM), None)
+    canonical = binding.get("valueSet") if required else largest
+    return (canonical.partition("|")[0] if canonical else None), required
 
 
 def targets(type_: dict[str, Any], types_of: Mapping[str, str]) -> tuple[str, ...]:
@@ -98,8 +100,9 @@ def _element(element: dict[str, Any], has_children: bool, kind: str) -> str:
     else:
         types = [_type(found) + _narrowed(found) for found in element["type"]]
     text = f"{element['min']}..{element['max']} {'|'.join(types)}"
-    if value_set := required_value_set(element):
-        text += f" {value_set}"
+    value_set, required = bound_value_set(element)
+    if value_set:
+        text += f" {value_set}" if required else f" {value_set} optional"
     if element.get("isSummary"):
         text += " summary"
     return text

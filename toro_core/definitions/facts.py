@@ -51,7 +51,9 @@ class ElementFacts:
     min: int
     max: int | None
     value_set: str | None = None
-    """The canonical, without version, of the value set whose codes are required."""
+    """The canonical, without version, of the value set outside of which no code is allowed."""
+    code_optional: bool = False
+    """Whether text alone will do."""
     summary: bool = False
     """Whether `_summary=true` keeps it."""
     invariants: tuple[InvariantFacts, ...] = ()

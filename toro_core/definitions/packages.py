@@ -116,6 +116,7 @@ class _Node:
             fixed=row.get("fixed"),
             pattern=row.get("pattern"),
             value_set=row.get("valueSet"),
+            code_optional=row.get("codeOptional", False),
             invariants=invariants(row.get("invariants", {}), ""),
             slicing=_slicing(slicing) if slicing else None,
             slices={name: node.rules() for name, node in self.slices.items()},

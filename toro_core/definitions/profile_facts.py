@@ -47,6 +47,7 @@ class ElementRules:
     pattern: Any = None
     """What it has to contain."""
     value_set: str | None = None
+    code_optional: bool = False
     invariants: tuple[InvariantFacts, ...] = ()
     slicing: Slicing | None = None
     slices: Mapping[str, ElementRules]

@@ -41,9 +41,13 @@ _RULES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A required value set. Without `systems` its codes are not known, and what has its `form` passes, if it has one."""
+    """A value set that is demanded. Without `systems` its codes are not known, and what has its `form` passes, if it has one.
+
+    Where the code is `optional`, text alone will do.
+    """
 
     url: str
+    optional: bool
     systems: Mapping[str, frozenset[str]] | None
     codes: frozenset[str]
     form: re.Pattern[str] | None
@@ -68,11 +72,11 @@ class Binding:
         return self.form.fullmatch(code) is not None if self.form else code in self.codes
 
 
-def binding(url: str, definitions: Definitions) -> Binding:
+def binding(url: str, definitions: Definitions, *, optional: bool = False) -> Binding:
     """Return the binding to a value set."""
     systems = definitions.value_set(url)
     codes = frozenset(code for found in (systems or {}).values() for code in found)
-    return Binding(url=url, systems=systems, codes=codes, form=None if systems else _RULES.get(url))
+    return Binding(url=url, optional=optional, systems=systems, codes=codes, form=None if systems else _RULES.get(url))
 
 
 def fits(value: Any, bound: Binding) -> bool:
@@ -80,6 +84,8 @@ def fits(value: Any, bound: Binding) -> bool:
     if isinstance(value, str):
         return bound.has_code(value)
     if not isinstance(value, dict) or "extension" in value:
+        return True
+    if bound.optional and "coding" not in value and "code" not in value:
         return True
     if "coding" in value or "text" in value:
         codings = value.get("coding", ())

@@ -33,7 +33,8 @@ def check_contained(resource: JsonObject) -> Problems | None:
 
 
 def _broken(one: JsonObject, used: set[str]) -> Iterator[tuple[str, str]]:
-    if one.get("id") not in used and "#" not in _strings(one):
+    name = one.get("id")
+    if not (isinstance(name, str) and name in used) and "#" not in _strings(one):
         yield "dom-3", "nothing refers to it; refer to it as #id or leave it out."
     meta = one.get("meta")
     if isinstance(meta, dict):

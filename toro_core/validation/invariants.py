@@ -72,7 +72,7 @@ _LENGTHS: Final[Mapping[str, int]] = MappingProxyType(
         "($this as dateTime).toString().length() >= 8": 8,
     }
 )
-"""Constraints that hold of a string at least so long."""
+"""Constraints that hold of a dateTime at least so long; those on a Period mean none of it."""
 
 
 def shortcut(expression: str) -> Callable[[Any], bool] | None:
@@ -81,7 +81,7 @@ def shortcut(expression: str) -> Callable[[Any], bool] | None:
         return lambda node: type(node) is dict and _in_order(node)
     if expression in _LENGTHS:
         least = _LENGTHS[expression]
-        return lambda value: type(value) is str and len(value) >= least
+        return lambda value: type(value) is not str or len(value) >= least
     if expression in _IN_UCUM:
         return lambda node: type(node) is dict and node.get("system") == _UCUM
     absent, present = _ABSENT.get(expression, ()), _PRESENT.get(expression, ())

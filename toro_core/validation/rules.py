@@ -46,7 +46,7 @@ class RuleCompiler:
         if rules.pattern is not None:
             yield self._say.pattern(rules.pattern)
         if rules.value_set is not None and type_name in CODED:
-            yield self._say.bound(binding(rules.value_set, self._definitions))
+            yield self._say.bound(binding(rules.value_set, self._definitions, optional=rules.code_optional))
         if rules.targets and type_name == "Reference":
             yield target_check(rules.targets, self._definitions.resource_types, "profile")
         if rules.profiles and type_name != "Extension":

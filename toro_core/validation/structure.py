@@ -15,6 +15,7 @@ from toro_core.errors import Issue
 from toro_core.json import JsonObject
 from toro_core.validation import members
 from toro_core.validation.bindings import CODED, binding
+from toro_core.validation.bundles import check_entry
 from toro_core.validation.containment import check_contained, check_reference
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems, issues, joined, problem
@@ -74,8 +75,10 @@ class Structures:
             self._making[name] = _structure(facts, table, accepted, rules)
             table.update(self._members(facts))
             accepted.update(self._accepted(facts))
-            if found := constraint_check(facts.invariants, name, self.definitions):
-                rules.append(found)
+            found = constraint_check(facts.invariants, name, self.definitions)
+            if name == "Bundle.entry" and found is not None:
+                found = members.both(found, check_entry)
+            rules += [found] if found is not None else []
         return self._making[name]
 
     def resource(self, value: Any, context: Context) -> Problems | None:
@@ -86,7 +89,7 @@ class Structures:
         if not isinstance(name, str) or name not in self.definitions.resource_types:
             return problem("structure", "has no known resourceType; send the name of an R4 resource type.")
         found = self[name](value, context)
-        if "contained" in value and (more := check_contained(value)):
+        if "contained" in value and context.container is None and (more := check_contained(value)):
             found = joined(found, more)
         return None if found is None else _in_context(found)
 
@@ -164,7 +167,8 @@ class Structures:
         if choice.targets == ("SimpleQuantity",):
             check = members.both(check, _simple_quantity)
         if element.value_set and choice.type in CODED:
-            check = members.both(check, members.coded(binding(element.value_set, self.definitions)))
+            bound = binding(element.value_set, self.definitions, optional=element.code_optional)
+            check = members.both(check, members.coded(bound))
         return check
 
 

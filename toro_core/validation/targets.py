@@ -28,7 +28,7 @@ def target_check(allowed: tuple[str, ...], types: frozenset[str], layer: Layer =
             found = head if head in types else _far(reference, context, types)
         else:
             found = value.get("type")
-        if found is None or found in fine:
+        if not isinstance(found, str) or found in fine or found not in types:
             return None
         return [Problem("value", text, layer=layer)]
 
