@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +29,20 @@ _KINDS: Final = (
 
 
 def read_package(path: Path) -> Package:
-    """Read the conformance resources of an HL7 package by type, in the order of their URLs; "manifest" holds package.json."""
+    """Read the conformance resources of an HL7 package by type, in the order of their URLs; "manifest" holds package.json.
+
+    Raises PackageUnusable.
+    """
     found: Package = {kind: [] for kind in (*_KINDS, "manifest")}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            folder, _, name = member.name.partition("/")
-            kind = "manifest" if name == "package.json" else name.partition("-")[0]
-            if folder == "package" and kind in found and (content := archive.extractfile(member)):
-                found[kind].append(json.loads(content.read()))
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                folder, _, name = member.name.partition("/")
+                kind = "manifest" if name == "package.json" else name.partition("-")[0]
+                if folder == "package" and kind in found and (content := archive.extractfile(member)):
+                    found[kind].append(json.loads(content.read()))
+    except (tarfile.TarError, EOFError, zlib.error, json.InvalidJson) as error:
+        raise PackageUnusable(f"{path.name} cannot be read; give an HL7 package (.tgz).") from error
     for kind in _KINDS:
         found[kind].sort(key=lambda resource: str(resource["url"]))
     if not found["manifest"]:
