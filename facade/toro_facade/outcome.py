@@ -120,7 +120,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
     elif status == 503:
         headers.append(_RETRY_AFTER)
     elif status == 405:
-        headers.append((b"allow", b"GET, HEAD"))
+        headers.append((b"allow", b"POST" if error.reason == "NOT_EXPOSED" else b"GET, HEAD"))
     return outcome_answer(outcome(issues), status, media, headers)
 
 
