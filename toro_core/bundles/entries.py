@@ -117,7 +117,7 @@ class EntryParser:
     ) -> tuple[str, str, tuple[Parameter, ...] | None]:
         types = self._definitions.resource_types
         if method == "create":
-            if query:
+            if query or "/" in path:
                 raise InvalidBundle("The url of a POST is a type alone; a condition goes into ifNoneExist.")
             condition = request.get("ifNoneExist")
             return known_type(path, types), "", None if condition is None else parse_query(str(condition))

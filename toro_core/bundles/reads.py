@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
+
+from google.protobuf.message import Message
 
 from toro_core.access import Access
 from toro_core.bundles.entries import Read
@@ -28,8 +31,6 @@ from toro_core.v1 import (
 )
 
 __all__ = ["EntryReader", "Rpcs", "check_read"]
-
-_Page = TypeVar("_Page", SearchResourcesResponse, ListVersionsResponse)
 
 
 class Rpcs(Protocol):
@@ -87,7 +88,9 @@ class EntryReader:
                 request.page_token = value
             else:
                 raise InvalidArgument("A history in a Bundle takes _count and _page; leave the other parameters out.")
-        return _fitting(await self._rpcs.ListVersions(request, self._call), max_bytes)
+        answer = await self._rpcs.ListVersions(request, self._call)
+        _check_size(answer, answer.versions, max_bytes)
+        return answer
 
     async def _search(self, read: Read, max_bytes: int) -> SearchResourcesResponse:
         request = SearchResourcesRequest(resource_type=read.type, handling=self._handling, max_bytes=max_bytes)
@@ -98,7 +101,9 @@ class EntryReader:
                 SearchParameter(code=given.code, modifier=given.modifier, values=given.values)
                 for given in read.parameters
             )
-        return _fitting(await self._rpcs.SearchResources(request, self._call), max_bytes)
+        answer = await self._rpcs.SearchResources(request, self._call)
+        _check_size(answer, (entry.resource for entry in answer.entries), max_bytes)
+        return answer
 
 
 def check_read(read: Read, caller: Caller, access: Access, parser: SearchParser, *, lenient: bool) -> None:
@@ -113,10 +118,11 @@ def _page_token(parameters: tuple[Parameter, ...]) -> str:
     return parameters[0].values[0] if len(parameters) == 1 and parameters[0].code == "_page" else ""
 
 
-def _fitting(answer: _Page, max_bytes: int) -> _Page:
-    if answer.ByteSize() > max_bytes:
+def _check_size(answer: Message, resources: Iterable[Resource], max_bytes: int) -> None:
+    """Count what was left out for its size as well: whoever renders the answer fetches it."""
+    left_out = sum(resource.size for resource in resources if not resource.json)
+    if answer.ByteSize() + left_out > max_bytes:
         raise ResourceTooLarge("The answer to the Bundle is full; ask for this entry by itself.")
-    return answer
 
 
 def _has(read: Read, resource: Resource) -> bool:
