@@ -52,10 +52,11 @@ def service_on(storage: Storage, settings: Settings) -> Service:
         types=definitions.resource_types,
     )
     tokens = PageTokens(storage)
+    reader = Reader(storage, extractor, access)
     integrity = Integrity(check_references=settings.check_references, delete_referenced=settings.delete_referenced)
     drafter = Drafter(definitions, extractor, with_targets=integrity.check_references)
     matcher = Matcher(storage, parser, access)
-    targeting = Targeting(storage, extractor, access, matcher)
+    targeting = Targeting(storage, reader, access, matcher)
     writer = Writer(storage, drafter, access, targeting, integrity)
     bundler = Bundler(
         definitions,
@@ -72,7 +73,7 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             definitions=definitions,
             extractor=extractor,
             authority=authority,
-            reader=Reader(storage, extractor, access),
+            reader=reader,
             writer=writer,
             bundler=bundler,
             searcher=Searcher(storage, parser, access, tokens, page_size=settings.page_size),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from toro_core.access import Access, Decision
 from toro_core.caller import Caller
@@ -16,8 +17,8 @@ from toro_core.storage import Page, Storage, Stored
 
 __all__ = ["Found", "Searcher"]
 
-_PAGE_BYTES = 3_500_000
-_COUNTED = 1_001
+_PAGE_BYTES: Final = 3_500_000
+_COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
 
 

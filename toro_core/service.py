@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -59,9 +60,9 @@ from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
 
-_MAX_BYTES = 3_500_000
-"""What a resource may have where the caller does not say: every gRPC client takes a message of this size."""
-_CHUNK = 1 << 20
+_MAX_BYTES: Final = 3_500_000
+"""What a resource, or a page of them, may have where the caller does not say: every gRPC client takes a message of this size."""
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class Service:
     async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:
         """Read one resource."""
         stored = await self._read(request, call)
-        if len(stored.json) > (request.max_bytes or _MAX_BYTES):
+        if len(stored.json) > _accepted(request.max_bytes):
             raise ResourceTooLarge
         return GetResourceResponse(resource=message(stored))
 
@@ -153,6 +154,7 @@ class Service:
     async def SearchResources(self, request: SearchResourcesRequest, call: Call) -> SearchResourcesResponse:
         """Find resources of a type."""
         resource_type = known_type(request.resource_type, self._types)
+        max_bytes = _accepted(request.max_bytes)
         searcher, caller = self._parts.searcher, call.known_caller()
         if request.page_token:
             if request.parameters:
@@ -161,7 +163,7 @@ class Service:
         else:
             lenient = self._is_lenient(request.handling)
             found = await searcher.search(caller, resource_type, parameters(request.parameters), lenient=lenient)
-        return _search_answer(found, request.max_bytes or _MAX_BYTES)
+        return _search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
         if asked == Handling.HANDLING_UNSPECIFIED:
@@ -175,12 +177,15 @@ class Service:
         state = await tokens.open(request.page_token, caller.client_id) if request.page_token else None
         if state and (state.kind, state.type, state.id) != ("history", key.type, key.id):
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
+        if request.page_size < 0:
+            raise InvalidArgument("page_size is negative; leave it out or send a positive number.")
+        max_bytes = _accepted(request.max_bytes)
         limit = min(request.page_size or settings.page_size, settings.page_size_max)
         plan = HistoryPlan(key=key, limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
         page = await self._parts.reader.versions(caller, plan)
         answer = ListVersionsResponse()
         for stored in page.resources:
-            answer.versions.append(message(stored, max_bytes=request.max_bytes or _MAX_BYTES))
+            answer.versions.append(message(stored, max_bytes=max_bytes))
         if page.cursor is not None:
             following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
             answer.next_page_token = await tokens.seal(following)
@@ -202,8 +207,18 @@ class Service:
 
     async def GetCapabilities(self, request: GetCapabilitiesRequest, call: Call) -> GetCapabilitiesResponse:
         """Get what this core can do."""
+        return self._capabilities
+
+    @cached_property
+    def _capabilities(self) -> GetCapabilitiesResponse:
         parts = self._parts
         return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings)
+
+
+def _accepted(max_bytes: int) -> int:
+    if max_bytes < 0:
+        raise InvalidArgument("max_bytes is negative; leave it out or send the most bytes you accept.")
+    return max_bytes or _MAX_BYTES
 
 
 async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from toro_core.access import Access, permits
+from toro_core.access import Access
 from toro_core.caller import Caller
 from toro_core.changes import Change, Target
 from toro_core.errors import Gone, Issue, NotFound, PreconditionFailed
 from toro_core.json import loads
 from toro_core.matching import Match, Matcher
+from toro_core.reading import Reader, missing
 from toro_core.rejections import InvalidResource, UpdateCreateNotAllowed
 from toro_core.resources import new_id
-from toro_core.search.extract import Extractor
 from toro_core.storage import ABSENT, ANY, Condition, Key, Storage, Stored, Version
 
-__all__ = ["Targeting"]
+__all__ = ["Targeting", "found"]
 
 _DELETED_AT_ONCE: Final = 1_000
 """Resources that one conditional delete may delete."""
@@ -25,10 +25,10 @@ _DELETED_AT_ONCE: Final = 1_000
 class Targeting:
     """Finds targets for a caller; what lies outside a granular grant is as if it did not exist."""
 
-    def __init__(self, storage: Storage, extractor: Extractor, access: Access, matcher: Matcher) -> None:
+    def __init__(self, storage: Storage, reader: Reader, access: Access, matcher: Matcher) -> None:
         """Find them in this storage."""
         self._storage = storage
-        self._extractor = extractor
+        self._reader = reader
         self._access = access
         self._matcher = matcher
 
@@ -56,8 +56,8 @@ class Targeting:
         if stored is not None:
             if named not in ("", stored.key.id):
                 raise _other_id(change)
-            if self._hidden(caller, stored, "u"):
-                raise NotFound
+            if not await self._sees(caller, stored, "u"):
+                raise missing(stored.key)
             return _over(change, stored, (match.condition,))
         if change.expected is not None:
             raise PreconditionFailed("The condition finds nothing to update, so there is no version to expect.")
@@ -72,14 +72,14 @@ class Targeting:
             stored = await self._current(Key(change.type, change.id))
             conditions: tuple[Condition, ...] = ()
             if stored is None:
-                raise NotFound
+                raise missing(Key(change.type, change.id))
         else:
             match = await self._matcher.match(caller, change.type, change.criteria)
             if match.stored is None:
                 raise NotFound("The condition finds nothing to patch.")
             stored, conditions = match.stored, (match.condition,)
-        if self._hidden(caller, stored, "u"):
-            raise NotFound
+        if not await self._sees(caller, stored, "u"):
+            raise missing(stored.key)
         if stored.deleted:
             raise Gone
         return _over(change, stored, conditions)
@@ -90,15 +90,15 @@ class Targeting:
         if change.criteria is None:
             key = Key(change.type, change.id)
             stored = await self._current(key)
-            return [self._removed(caller, change, key, stored, ())]
+            return [await self._removed(caller, change, key, stored, ())]
         if not change.allow_multiple:
             match = await self._matcher.match(caller, change.type, change.criteria)
             if match.stored is None:
                 return []
-            return [self._removed(caller, change, match.stored.key, match.stored, (match.condition,))]
+            return [await self._removed(caller, change, match.stored.key, match.stored, (match.condition,))]
         criterion = self._matcher.criterion(caller, change.type, change.criteria)
         matches = await self._matcher.some(change.type, criterion, _DELETED_AT_ONCE)
-        return [self._removed(caller, change, stored.key, stored, ()) for stored in matches]
+        return [await self._removed(caller, change, stored.key, stored, ()) for stored in matches]
 
     def new(self, change: Change, conditions: tuple[Condition, ...] = ()) -> Target:
         """Make a target under an id that nobody has."""
@@ -109,8 +109,14 @@ class Targeting:
     ) -> Target:
         """Judge an update by id; `absent` says that a condition found nothing, so that this may only create."""
         current = await self._current(key)
-        if current is not None and self._hidden(caller, current, "u"):
-            raise NotFound
+        if current is None:
+            # To a constrained caller, hidden and absent look the same.
+            may_create = change.allow_missing and change.expected is None
+            seen = may_create or self._access.decide(caller, key.type, "u").unconstrained
+        else:
+            seen = await self._sees(caller, current, "u")
+        if not seen:
+            raise missing(key)
         if current is not None and not current.deleted:
             if absent:
                 raise _other_id(change)
@@ -121,10 +127,10 @@ class Targeting:
             raise Gone if current else UpdateCreateNotAllowed
         return Target(key=key, outcome="created", current=current, expect=ABSENT, conditions=conditions)
 
-    def _removed(
+    async def _removed(
         self, caller: Caller, change: Change, key: Key, stored: Stored | None, conditions: tuple[Condition, ...]
     ) -> Target:
-        if stored is None or stored.deleted or self._hidden(caller, stored, "d"):
+        if stored is None or stored.deleted or not await self._sees(caller, stored, "d"):
             if change.expected is not None:
                 raise PreconditionFailed("There is no current version of this resource to delete.")
             return Target(key=key, outcome="absent", current=stored, expect=ANY)
@@ -139,11 +145,8 @@ class Targeting:
         except NotFound:
             return None
 
-    def _hidden(self, caller: Caller, current: Stored, permission: str) -> bool:
-        decision = self._access.decide(caller, current.key.type, permission)
-        if decision.unconstrained or current.deleted:
-            return False
-        return not permits(decision, current.key, current.at, self._extractor.rows(loads(current.json)))
+    async def _sees(self, caller: Caller, current: Stored, permission: str) -> bool:
+        return await self._reader.sees(self._access.decide(caller, current.key.type, permission), current)
 
 
 def found(stored: Stored, conditions: tuple[Condition, ...]) -> Target:

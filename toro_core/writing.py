@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +12,16 @@ from toro_core.access import Access, Forbidden, permits
 from toro_core.caller import Caller
 from toro_core.changes import Change, Done, Target
 from toro_core.definitions import Definitions
-from toro_core.errors import AlreadyExists, ConditionChanged, Gone, Issue, NotFound, PreconditionFailed, StillReferenced
+from toro_core.errors import (
+    AlreadyExists,
+    ConditionChanged,
+    Gone,
+    Issue,
+    NotFound,
+    PreconditionFailed,
+    StillReferenced,
+    StorageError,
+)
 from toro_core.json import JsonObject, dumps, loads
 from toro_core.references import Local
 from toro_core.rejections import InvalidPatch, InvalidResource
@@ -22,12 +32,14 @@ from toro_core.storage import Body, Key, Rows, Storage, Stored, Write
 from toro_core.targeting import Targeting
 from toro_core.validation.structure import check
 
-__all__ = ["ATTEMPTS", "OVERTAKEN", "Draft", "Drafter", "Integrity", "Writer"]
+__all__ = ["OVERTAKEN", "Draft", "Drafter", "Integrity", "Patience", "Writer", "content"]
 
-_INLINE = 256 << 10
+_INLINE: Final = 256 << 10
 """Bytes up to which a body is parsed on the event loop; a larger one is parsed on a thread, so that others go on."""
-ATTEMPTS: Final = 5
-"""How often a write is worked out anew that another one has overtaken."""
+_ATTEMPTS: Final = 100
+"""Of so many that write a resource at once, each gets its turn: in every round one of them wins."""
+_CONDITIONS: Final = 5
+"""How often conditions are resolved anew that have changed meanwhile."""
 OVERTAKEN: Final = (AlreadyExists, ConditionChanged, Gone, NotFound, PreconditionFailed)
 """What a commit raises where another one was faster."""
 
@@ -96,6 +108,21 @@ def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
     return issues
 
 
+class Patience:
+    """How often one request is worked out anew because another one was faster."""
+
+    def __init__(self) -> None:
+        """Start with all of it."""
+        self._rounds = self._conditions = 0
+
+    def spend(self, error: StorageError) -> None:
+        """Count one of `OVERTAKEN`, and raise where it has been enough."""
+        self._rounds += 1
+        self._conditions += isinstance(error, ConditionChanged)
+        if self._rounds >= _ATTEMPTS or self._conditions >= _CONDITIONS:
+            raise ConditionChanged("Others kept being faster at what this request concerns; try again.") from None
+
+
 class Writer:
     """Writes what a caller may write, one change in one commit."""
 
@@ -108,6 +135,7 @@ class Writer:
         self._access = access
         self._targeting = targeting
         self._integrity = integrity
+        self._commits: set[asyncio.Task[Sequence[Stored]]] = set()
 
     async def change(self, caller: Caller, change: Change) -> Sequence[Done]:
         """Carry a change out and say what became of it: one thing, but for a conditional delete of none or several.
@@ -116,22 +144,27 @@ class Writer:
         Gone, PreconditionFailed, UpdateCreateNotAllowed, InvalidSearch, MultipleMatches, InvalidJson, InvalidResource,
         InvalidPatch, PatchFailed, StillReferenced, TargetMissing.
         """
-        for attempt in range(ATTEMPTS):
+        patience = Patience()
+        while True:
             targets = await self._targets(caller, change)
             writes = [await self._write(caller, change, target) for target in targets if target.writes]
             try:
                 stored = iter(await self.commit(caller, writes) if writes else ())
-            except OVERTAKEN:
-                if attempt == ATTEMPTS - 1:
-                    raise
+            except OVERTAKEN as error:
+                patience.spend(error)
                 continue
-            return [done(target, next(stored) if target.writes else target.current) for target in targets]
-        raise AssertionError("the loop returns or raises")
+            return [
+                Done(outcome=target.outcome, stored=next(stored) if target.writes else target.current)
+                for target in targets
+            ]
 
     async def commit(self, caller: Caller, writes: Sequence[Write]) -> Sequence[Stored]:
         """Commit on a task of its own: a caller who leaves does not stop what is queued."""
+        task = asyncio.ensure_future(self._storage.commit(writes))
+        self._commits.add(task)  # the loop holds tasks weakly
+        task.add_done_callback(self._commits.discard)
         try:
-            return await asyncio.shield(self._storage.commit(writes))
+            return await asyncio.shield(task)
         except StillReferenced as error:
             raise self._visible(caller, error) from None
 
@@ -142,7 +175,7 @@ class Writer:
             unreferenced = not self._integrity.delete_referenced
             return Write(key=key, body=None, expect=expect, conditions=conditions, unreferenced=unreferenced)
         permission = "c" if target.outcome == "created" else "u"
-        if not permits(self._access.decide(caller, key.type, permission), key, 0, draft.rows):
+        if not permits(self._access.decide(caller, key.type, permission), key, time.time_ns() // 1_000_000, draft.rows):
             raise Forbidden(f"system/{key.type}.{permission}")
         targets = draft.targets if self._integrity.check_references else ()
         return Write(key=key, body=draft.body, rows=draft.rows, expect=expect, conditions=conditions, targets=targets)
@@ -191,8 +224,3 @@ def content(change: Change, target: Target) -> bytes | JsonObject:
         return dumps(change.patch.apply(loads(target.current.json)))
     except RecursionError:
         raise InvalidPatch("The patch nests values too deeply; send a flatter one.") from None
-
-
-def done(target: Target, stored: Stored | None) -> Done:
-    """Say what became of a change whose commit is durable."""
-    return Done(outcome=target.outcome, stored=stored)

@@ -115,9 +115,9 @@ class Routes:
             if endpoint is None:
                 raise _off(fixed, f"{method} of {path}")
             return Found(endpoint=endpoint)
-        _, first, *segments = path.split("/")
-        if first != "fhir" or not segments:
+        if not path.startswith("/fhir/"):  # nor has `OPTIONS *` any
             raise _nothing_here()
+        _, _, *segments = path.split("/")
         shapes = self._types.get(segments[0])
         if shapes is None:
             raise _unknown(segments[0])

@@ -86,7 +86,11 @@ def open_live(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Live]
     """Open a server with these settings on the test's one database."""
 
     def opened(scope: str = "system/*.cruds", **settings: Any) -> AbstractAsyncContextManager[Live]:
-        given: dict[str, Any] = {"expose": "full", "update_create": True, "base_url": "https://fhir.example.org"} | settings
+        given: dict[str, Any] = {
+            "expose": "full",
+            "update_create": True,
+            "base_url": "https://fhir.example.org",
+        } | settings
         return _live(tmp_path / "toro.db", Settings(**given), scope)
 
     return opened

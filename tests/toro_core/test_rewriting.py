@@ -102,7 +102,10 @@ def test_conditional_references_are_searches_of_a_known_type() -> None:
     for text in ("Practitioner/1", "Practitioner?", "Nothing?a=b", "http://x/Practitioner?a=b", "?a=b", "#a?b=c"):
         assert not is_conditional(text, types)
     found = {"Practitioner?identifier=1": Key("Practitioner", "z")}
-    resource: dict[str, Any] = {"resourceType": "Patient", "generalPractitioner": [{"reference": "Practitioner?identifier=1"}]}
+    resource: dict[str, Any] = {
+        "resourceType": "Patient",
+        "generalPractitioner": [{"reference": "Practitioner?identifier=1"}],
+    }
     assert _rewritten(resource, found=found)["generalPractitioner"] == [{"reference": "Practitioner/z"}]
     assert references(resource, _DEFINITIONS) == ("Practitioner?identifier=1",)
 

@@ -28,7 +28,7 @@ from toro_core.search.url import parse_query
 from toro_core.storage import Condition, Key, Stored, Write
 from toro_core.targeting import Targeting, found
 from toro_core.v1 import Interaction
-from toro_core.writing import ATTEMPTS, OVERTAKEN, Draft, Drafter, Writer, content
+from toro_core.writing import OVERTAKEN, Draft, Drafter, Patience, Writer, content
 
 __all__ = ["Transactor"]
 
@@ -61,19 +61,18 @@ class Transactor:
 
     async def commit(self, caller: Caller, entries: Sequence[Entry], exposed: Exposed) -> dict[int, Done]:
         """Carry the changes among the entries out and say what became of each. Raises ToroError, having written nothing."""
-        for attempt in range(ATTEMPTS):
+        patience = Patience()
+        while True:
             parts, writes = await _Work(self, caller, entries, exposed).done()
             try:
                 stored = iter(await self._writer.commit(caller, writes) if writes else ())
             except StillReferenced as error:
                 _place_referenced(parts, error)
                 raise
-            except OVERTAKEN:
-                if attempt == ATTEMPTS - 1:
-                    raise
+            except OVERTAKEN as error:
+                patience.spend(error)
                 continue
             return _results(parts, {id(part): next(stored) for part in parts if part.target.writes})
-        raise AssertionError("the loop returns or raises")
 
     @property
     def parts(self) -> tuple[Definitions, Drafter, Matcher, Targeting, Writer]:
