@@ -116,11 +116,11 @@ class Patience:
         self._rounds = self._conditions = 0
 
     def spend(self, error: StorageError) -> None:
-        """Count one of `OVERTAKEN`, and raise where it has been enough."""
+        """Count one of `OVERTAKEN`, and raise it where it has been enough."""
         self._rounds += 1
         self._conditions += isinstance(error, ConditionChanged)
         if self._rounds >= _ATTEMPTS or self._conditions >= _CONDITIONS:
-            raise ConditionChanged("Others kept being faster at what this request concerns; try again.") from None
+            raise error
 
 
 class Writer:
