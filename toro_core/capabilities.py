@@ -7,7 +7,7 @@ from importlib.metadata import version
 from toro_core.definitions import Definitions
 from toro_core.search.extract import Extractor
 from toro_core.settings import Settings
-from toro_core.storage import Storage
+from toro_core.storage import Capability, Storage
 from toro_core.v1 import GetCapabilitiesResponse, Interaction, SearchParameterCapability, TypeCapability
 
 __all__ = ["capabilities"]
@@ -17,6 +17,8 @@ _ALWAYS = (
     Interaction.INTERACTION_SEARCH_TYPE,
     Interaction.INTERACTION_CREATE,
     Interaction.INTERACTION_UPDATE,
+    Interaction.INTERACTION_PATCH,
+    Interaction.INTERACTION_DELETE,
 )
 _OF_HISTORY = (Interaction.INTERACTION_VREAD, Interaction.INTERACTION_HISTORY_INSTANCE)
 _NATIVE = (
@@ -38,7 +40,13 @@ def capabilities(
         storage_capabilities=sorted(declared),
         max_body=settings.max_body,
         definitions_digest=definitions.digest,
+        interactions=_system(declared),
     )
+
+
+def _system(declared: frozenset[Capability]) -> list[Interaction]:
+    transaction = [Interaction.INTERACTION_TRANSACTION] if "transactions" in declared else []
+    return [Interaction.INTERACTION_BATCH, *transaction]
 
 
 def _type(

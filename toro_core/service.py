@@ -5,7 +5,7 @@ Past 250 lines because every RPC is here, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -13,23 +13,28 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
+from toro_core.bundles.bundler import Bundler
 from toro_core.capabilities import capabilities
+from toro_core.changes import Done
 from toro_core.definitions import Definitions
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
-from toro_core.resources import known_type, message, parse_etag, parse_name, parse_version
+from toro_core.resources import known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
-from toro_core.search.query import Parameter
 from toro_core.searching import Found, Searcher
 from toro_core.settings import Settings
 from toro_core.status import issue_message
 from toro_core.storage import HistoryPlan, Storage, Stored
 from toro_core.v1 import (
+    CommitBundleRequest,
+    CommitBundleResponse,
     Content,
     CreateResourceRequest,
     CreateResourceResponse,
+    DeleteResourceRequest,
+    DeleteResourceResponse,
     ExchangeAssertionRequest,
     ExchangeAssertionResponse,
     FetchResourceRequest,
@@ -43,6 +48,9 @@ from toro_core.v1 import (
     Handling,
     ListVersionsRequest,
     ListVersionsResponse,
+    PatchResourceRequest,
+    PatchResourceResponse,
+    Resource,
     SearchMode,
     SearchParameter,
     SearchResourcesRequest,
@@ -51,9 +59,10 @@ from toro_core.v1 import (
     UpdateResourceResponse,
     ValidateResourceRequest,
     ValidateResourceResponse,
-    ValidationMode,
 )
-from toro_core.validating import Mode, Validating
+from toro_core.v1 import Issue as IssueMessage
+from toro_core.validating import MODES, Validating
+from toro_core.write_requests import create_change, delete_change, parameters, patch_change, update_change
 from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
@@ -61,12 +70,6 @@ __all__ = ["Parts", "Service"]
 _MAX_BYTES: Final = 3_500_000
 """What a resource, or a page of them, may have where the caller does not say: every gRPC client takes a message of this size."""
 _CHUNK: Final = 1 << 20
-_MODES: Final[Mapping[ValidationMode, Mode]] = {
-    ValidationMode.VALIDATION_MODE_UNSPECIFIED: "",
-    ValidationMode.VALIDATION_MODE_CREATE: "create",
-    ValidationMode.VALIDATION_MODE_UPDATE: "update",
-    ValidationMode.VALIDATION_MODE_DELETE: "delete",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ class Parts:
     authority: Authority
     reader: Reader
     writer: Writer
+    bundler: Bundler
     searcher: Searcher
     tokens: PageTokens
     validating: Validating
@@ -119,30 +123,36 @@ class Service:
         return await self._parts.reader.read(call.known_caller(), key, version)
 
     async def CreateResource(self, request: CreateResourceRequest, call: Call) -> CreateResourceResponse:
-        """Store a new resource."""
+        """Store a new resource, or find the one there is."""
         self._check_size(request.json)
-        resource_type = known_type(request.resource_type, self._types)
-        written = await self._parts.writer.create(call.known_caller(), resource_type, request.json)
-        return CreateResourceResponse(
-            resource=message(written.stored, content=request.content == Content.CONTENT_FULL),
-            issues=[issue_message(issue) for issue in written.issues],
-        )
+        (done,) = await self._parts.writer.change(call.known_caller(), create_change(request, self._types))
+        created = done.outcome == "created"
+        return CreateResourceResponse(resource=_written(done, request.content), created=created, issues=_told(done))
 
     async def UpdateResource(self, request: UpdateResourceRequest, call: Call) -> UpdateResourceResponse:
         """Store a new version."""
         self._check_size(request.json)
-        written = await self._parts.writer.update(
-            call.known_caller(),
-            parse_name(request.name, self._types),
-            request.json,
-            expected=parse_etag(request.etag) if request.etag else None,
-            allow_missing=request.allow_missing,
-        )
-        return UpdateResourceResponse(
-            resource=message(written.stored, content=request.content == Content.CONTENT_FULL),
-            created=written.created,
-            issues=[issue_message(issue) for issue in written.issues],
-        )
+        (done,) = await self._parts.writer.change(call.known_caller(), update_change(request, self._types))
+        created = done.outcome == "created"
+        return UpdateResourceResponse(resource=_written(done, request.content), created=created, issues=_told(done))
+
+    async def PatchResource(self, request: PatchResourceRequest, call: Call) -> PatchResourceResponse:
+        """Change parts of a resource."""
+        self._check_size(request.patch)
+        change = patch_change(request, self._types, self._parts.definitions)
+        (done,) = await self._parts.writer.change(call.known_caller(), change)
+        return PatchResourceResponse(resource=_written(done, request.content), issues=_told(done))
+
+    async def DeleteResource(self, request: DeleteResourceRequest, call: Call) -> DeleteResourceResponse:
+        """Delete a resource, or what a condition finds."""
+        found = await self._parts.writer.change(call.known_caller(), delete_change(request, self._types))
+        gone = [done.stored for done in found if done.outcome == "deleted" and done.stored]
+        return DeleteResourceResponse(deletions=[message(stored) for stored in gone])
+
+    async def CommitBundle(self, request: CommitBundleRequest, call: Call) -> CommitBundleResponse:
+        """Carry out a batch or a transaction."""
+        self._check_size(request.json)
+        return await self._parts.bundler.commit(request, call, self)
 
     async def ValidateResource(self, request: ValidateResourceRequest, call: Call) -> ValidateResourceResponse:
         """Check a resource without storing it."""
@@ -150,7 +160,7 @@ class Service:
         key = parse_name(request.name, self._types) if request.name else None
         resource_type = key.type if key else known_type(request.resource_type, self._types)
         judged = await self._parts.validating.judge(
-            call.known_caller(), resource_type, key, request.json, _MODES[request.mode], request.profiles
+            call.known_caller(), resource_type, key, request.json, MODES[request.mode], request.profiles
         )
         issues = [issue_message(issue) for issue in judged.issues]
         return ValidateResourceResponse(issues=issues, acceptable=judged.acceptable)
@@ -173,7 +183,7 @@ class Service:
             found = await searcher.follow(caller, resource_type, request.page_token)
         else:
             lenient = self._is_lenient(request.handling)
-            found = await searcher.search(caller, resource_type, _parameters(request.parameters), lenient=lenient)
+            found = await searcher.search(caller, resource_type, parameters(request.parameters), lenient=lenient)
         return _search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
@@ -238,8 +248,12 @@ async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:
         yield FetchResourceResponse(chunk=stored.json[start : start + _CHUNK])
 
 
-def _parameters(sent: Sequence[SearchParameter]) -> tuple[Parameter, ...]:
-    return tuple(Parameter(code=one.code, modifier=one.modifier, values=tuple(one.values)) for one in sent)
+def _written(done: Done, content: Content) -> Resource | None:
+    return message(done.stored, content=content == Content.CONTENT_FULL) if done.stored else None
+
+
+def _told(done: Done) -> list[IssueMessage]:
+    return [issue_message(issue) for issue in done.issues]
 
 
 def _search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:

@@ -6,9 +6,9 @@ https://hl7.org/fhir/R4/resource-operation-validate.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from toro_core.access import Access
 from toro_core.caller import Caller
@@ -17,12 +17,21 @@ from toro_core.json import loads
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, InvalidResource, UnprocessableResource
 from toro_core.storage import Key
+from toro_core.v1 import ValidationMode
 from toro_core.validation import Validator
 from toro_core.writing import accepted
 
-__all__ = ["Judgement", "Mode", "Validating"]
+__all__ = ["MODES", "Judgement", "Mode", "Validating"]
 
 Mode: TypeAlias = Literal["", "create", "update", "delete"]
+
+
+MODES: Final[Mapping[ValidationMode, Mode]] = {
+    ValidationMode.VALIDATION_MODE_UNSPECIFIED: "",
+    ValidationMode.VALIDATION_MODE_CREATE: "create",
+    ValidationMode.VALIDATION_MODE_UPDATE: "update",
+    ValidationMode.VALIDATION_MODE_DELETE: "delete",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
 from toro_facade.media import FHIR_JSON, JSON
+from toro_facade.patch import FORMATS
 
 __all__ = ["Metadata", "capability_statement"]
 
@@ -54,6 +55,16 @@ class Metadata:
 
 def capability_statement(services: Services, base: str) -> dict[str, Any]:
     """Say what is live: https://hl7.org/fhir/R4/capabilitystatement.html"""
+    policy = services.policy
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "documentation": "Reads, searches and writes need an access token of SMART backend services.",
+        "security": _security(base),
+        "resource": list(_resources(services)),
+    }
+    if system := [{"code": name} for name in policy.operations if name in ("batch", "transaction")]:
+        rest["interaction"] = system
+    patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -63,14 +74,8 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
         "fhirVersion": services.capabilities.fhir_version or "4.0.1",
         "format": [str(media.content_type.partition(b";")[0], "ascii") for media in (FHIR_JSON, JSON)] + ["json"],
-        "rest": [
-            {
-                "mode": "server",
-                "documentation": "Reads, searches and writes need an access token of SMART backend services.",
-                "security": _security(base),
-                "resource": list(_resources(services)),
-            }
-        ],
+        **({"patchFormat": list(FORMATS)} if patches else {}),
+        "rest": [rest],
     }
 
 
@@ -90,21 +95,25 @@ def _security(base: str) -> dict[str, Any]:
 def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes, services.policy.operations)
+        yield _resource(able[name], codes, services)
 
 
-def _resource(able: TypeCapability, codes: tuple[str, ...], operations: tuple[str, ...]) -> dict[str, Any]:
+def _resource(able: TypeCapability, codes: tuple[str, ...], services: Services) -> dict[str, Any]:
+    settings = services.settings
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
         resource["supportedProfile"] = list(able.supported_profiles)
     resource["interaction"] = [{"code": code} for code in codes]
     resource["versioning"] = "versioned" if "vread" in codes else "no-version"
     resource["readHistory"] = "vread" in codes
-    resource["updateCreate"] = False
-    resource["conditionalCreate"] = False
+    searches = "search-type" in codes
+    resource["updateCreate"] = settings.update_create and "update" in codes
+    resource["conditionalCreate"] = searches and "create" in codes
     resource["conditionalRead"] = "full-support" if "read" in codes else "not-supported"
-    resource["conditionalUpdate"] = False
-    resource["conditionalDelete"] = "not-supported"
+    resource["conditionalUpdate"] = searches and "update" in codes
+    deletes = searches and "delete" in codes
+    resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
+    operations = [name for name in services.policy.operations if name in _OPERATIONS]
     if operations:
         resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
     if "search-type" in codes and able.search_parameters:

@@ -12,7 +12,7 @@ from toro_facade.outcome import Refused
 from toro_facade.query import Pair, joined, pairs, parameter, quoted
 from toro_facade.resource import fetched
 
-__all__ = ["search", "search_by_form"]
+__all__ = ["search", "search_by_form", "searchset_body"]
 
 _FORM_LIMIT = 1 << 20
 _HANDLING = {"strict": Handling.HANDLING_STRICT, "lenient": Handling.HANDLING_LENIENT}
@@ -33,14 +33,19 @@ async def _answered(exchange: Exchange, given: list[Pair]) -> Answer:
     services = exchange.services
     request = _request(exchange, given)
     found = await services.core.SearchResources(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
-    base = exchange.fhir_base()
-    total = found.total if found.HasField("total") else None
-    body = searchset(base, entries, _links(f"{base}/{exchange.resource_type}", found), total, found.issues)
+    body = await searchset_body(exchange, exchange.resource_type, found)
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
         body=exchange.media.render(body),
     )
+
+
+async def searchset_body(exchange: Exchange, resource_type: str, found: SearchResourcesResponse) -> bytes:
+    """Render a page of a search."""
+    entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
+    base = exchange.fhir_base()
+    total = found.total if found.HasField("total") else None
+    return searchset(base, entries, _links(f"{base}/{resource_type}", found), total, found.issues)
 
 
 def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:

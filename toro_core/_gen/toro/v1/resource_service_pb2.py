@@ -22,56 +22,78 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from toro_core._gen.toro.v1 import capability_service_pb2 as toro_dot_v1_dot_capability__service__pb2
+from toro_core._gen.toro.v1 import exposure_pb2 as toro_dot_v1_dot_exposure__pb2
 from toro_core._gen.toro.v1 import resource_pb2 as toro_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"_\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\"]\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x1e\n\x06issues\x18\x02 \x03(\x0b\x32\x0e.toro.v1.Issue\"{\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\"n\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x1e\n\x06issues\x18\x03 \x03(\x0b\x32\x0e.toro.v1.Issue\"\x85\x01\n\x17ValidateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04json\x18\x03 \x01(\x0c\x12%\n\x04mode\x18\x04 \x01(\x0e\x32\x17.toro.v1.ValidationMode\x12\x10\n\x08profiles\x18\x05 \x03(\t\"N\n\x18ValidateResourceResponse\x12\x1e\n\x06issues\x18\x01 \x03(\x0b\x32\x0e.toro.v1.Issue\x12\x12\n\nacceptable\x18\x02 \x01(\x08\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xa9\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xc2\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameterB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*\x85\x01\n\x0eValidationMode\x12\x1f\n\x1bVALIDATION_MODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16VALIDATION_MODE_CREATE\x10\x01\x12\x1a\n\x16VALIDATION_MODE_UPDATE\x10\x02\x12\x1a\n\x16VALIDATION_MODE_DELETE\x10\x03*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*@\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x32\xcf\x04\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12W\n\x10ValidateResource\x12 .toro.v1.ValidateResourceRequest\x1a!.toro.v1.ValidateResourceResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a toro/v1/capability_service.proto\x1a\x16toro/v1/exposure.proto\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"\x8d\x01\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x04 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"n\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x1e\n\x06issues\x18\x03 \x03(\x0b\x32\x0e.toro.v1.Issue\"\xa9\x01\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x06 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"n\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x1e\n\x06issues\x18\x03 \x03(\x0b\x32\x0e.toro.v1.Issue\"\xb8\x01\n\x14PatchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x14.toro.v1.PatchFormat\x12\r\n\x05patch\x18\x03 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x06 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"\\\n\x15PatchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x1e\n\x06issues\x18\x02 \x03(\x0b\x32\x0e.toro.v1.Issue\"y\n\x15\x44\x65leteResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12,\n\nconditions\x18\x03 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12\x16\n\x0e\x61llow_multiple\x18\x04 \x01(\x08\">\n\x16\x44\x65leteResourceResponse\x12$\n\tdeletions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\"\xd2\x01\n\x13\x43ommitBundleRequest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12#\n\x08\x65xposure\x18\x02 \x01(\x0b\x32\x11.toro.v1.Exposure\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x16\n\x0e\x61llow_multiple\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12#\n\x08handling\x18\x06 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x11\n\tmax_bytes\x18\x07 \x01(\x03\"h\n\x14\x43ommitBundleResponse\x12)\n\x0binteraction\x18\x01 \x01(\x0e\x32\x14.toro.v1.Interaction\x12%\n\x07results\x18\x02 \x03(\x0b\x32\x14.toro.v1.EntryResult\"\xa5\x02\n\x0b\x45ntryResult\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.toro.v1.EntryOutcome\x12%\n\x08resource\x18\x02 \x01(\x0b\x32\x11.toro.v1.ResourceH\x00\x12\x32\n\x06search\x18\x03 \x01(\x0b\x32 .toro.v1.SearchResourcesResponseH\x00\x12\x31\n\x08versions\x18\x04 \x01(\x0b\x32\x1d.toro.v1.ListVersionsResponseH\x00\x12(\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x15.toro.v1.EntryFailureH\x00\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x1e\n\x06issues\x18\x07 \x03(\x0b\x32\x0e.toro.v1.IssueB\x08\n\x06result\"L\n\x0c\x45ntryFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x06issues\x18\x03 \x03(\x0b\x32\x0e.toro.v1.Issue\"\x85\x01\n\x17ValidateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04json\x18\x03 \x01(\x0c\x12%\n\x04mode\x18\x04 \x01(\x0e\x32\x17.toro.v1.ValidationMode\x12\x10\n\x08profiles\x18\x05 \x03(\t\"N\n\x18ValidateResourceResponse\x12\x1e\n\x06issues\x18\x01 \x03(\x0b\x32\x0e.toro.v1.Issue\x12\x12\n\nacceptable\x18\x02 \x01(\x08\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xa9\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xc2\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameterB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*]\n\x0bPatchFormat\x12\x1c\n\x18PATCH_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PATCH_FORMAT_JSON\x10\x01\x12\x19\n\x15PATCH_FORMAT_FHIRPATH\x10\x02*\xe9\x01\n\x0c\x45ntryOutcome\x12\x1d\n\x19\x45NTRY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NTRY_OUTCOME_CREATED\x10\x01\x12\x19\n\x15\x45NTRY_OUTCOME_UPDATED\x10\x02\x12\x17\n\x13\x45NTRY_OUTCOME_FOUND\x10\x03\x12\x19\n\x15\x45NTRY_OUTCOME_DELETED\x10\x04\x12\x16\n\x12\x45NTRY_OUTCOME_READ\x10\x05\x12\x1e\n\x1a\x45NTRY_OUTCOME_NOT_MODIFIED\x10\x06\x12\x18\n\x14\x45NTRY_OUTCOME_FAILED\x10\x07*\x85\x01\n\x0eValidationMode\x12\x1f\n\x1bVALIDATION_MODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16VALIDATION_MODE_CREATE\x10\x01\x12\x1a\n\x16VALIDATION_MODE_UPDATE\x10\x02\x12\x1a\n\x16VALIDATION_MODE_DELETE\x10\x03*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*@\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x32\xbf\x06\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12N\n\rPatchResource\x12\x1d.toro.v1.PatchResourceRequest\x1a\x1e.toro.v1.PatchResourceResponse\x12Q\n\x0e\x44\x65leteResource\x12\x1e.toro.v1.DeleteResourceRequest\x1a\x1f.toro.v1.DeleteResourceResponse\x12K\n\x0c\x43ommitBundle\x12\x1c.toro.v1.CommitBundleRequest\x1a\x1d.toro.v1.CommitBundleResponse\x12W\n\x10ValidateResource\x12 .toro.v1.ValidateResourceRequest\x1a!.toro.v1.ValidateResourceResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'toro.v1.resource_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTENT']._serialized_start=1716
-  _globals['_CONTENT']._serialized_end=1768
-  _globals['_VALIDATIONMODE']._serialized_start=1771
-  _globals['_VALIDATIONMODE']._serialized_end=1904
-  _globals['_HANDLING']._serialized_start=1906
-  _globals['_HANDLING']._serialized_end=1985
-  _globals['_SEARCHMODE']._serialized_start=1987
-  _globals['_SEARCHMODE']._serialized_end=2051
-  _globals['_GETRESOURCEREQUEST']._serialized_start=67
-  _globals['_GETRESOURCEREQUEST']._serialized_end=140
-  _globals['_GETRESOURCERESPONSE']._serialized_start=142
-  _globals['_GETRESOURCERESPONSE']._serialized_end=200
-  _globals['_FETCHRESOURCEREQUEST']._serialized_start=202
-  _globals['_FETCHRESOURCEREQUEST']._serialized_end=258
-  _globals['_FETCHRESOURCERESPONSE']._serialized_start=260
-  _globals['_FETCHRESOURCERESPONSE']._serialized_end=335
-  _globals['_CREATERESOURCEREQUEST']._serialized_start=337
-  _globals['_CREATERESOURCEREQUEST']._serialized_end=432
-  _globals['_CREATERESOURCERESPONSE']._serialized_start=434
-  _globals['_CREATERESOURCERESPONSE']._serialized_end=527
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=529
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=652
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=654
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=764
-  _globals['_VALIDATERESOURCEREQUEST']._serialized_start=767
-  _globals['_VALIDATERESOURCEREQUEST']._serialized_end=900
-  _globals['_VALIDATERESOURCERESPONSE']._serialized_start=902
-  _globals['_VALIDATERESOURCERESPONSE']._serialized_end=980
-  _globals['_SEARCHPARAMETER']._serialized_start=982
-  _globals['_SEARCHPARAMETER']._serialized_end=1047
-  _globals['_SEARCHRESOURCESREQUEST']._serialized_start=1050
-  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=1219
-  _globals['_SEARCHENTRY']._serialized_start=1221
-  _globals['_SEARCHENTRY']._serialized_end=1306
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=1309
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=1503
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1505
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1598
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1600
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1714
-  _globals['_RESOURCESERVICE']._serialized_start=2054
-  _globals['_RESOURCESERVICE']._serialized_end=2645
+  _globals['_CONTENT']._serialized_start=3046
+  _globals['_CONTENT']._serialized_end=3098
+  _globals['_PATCHFORMAT']._serialized_start=3100
+  _globals['_PATCHFORMAT']._serialized_end=3193
+  _globals['_ENTRYOUTCOME']._serialized_start=3196
+  _globals['_ENTRYOUTCOME']._serialized_end=3429
+  _globals['_VALIDATIONMODE']._serialized_start=3432
+  _globals['_VALIDATIONMODE']._serialized_end=3565
+  _globals['_HANDLING']._serialized_start=3567
+  _globals['_HANDLING']._serialized_end=3646
+  _globals['_SEARCHMODE']._serialized_start=3648
+  _globals['_SEARCHMODE']._serialized_end=3712
+  _globals['_GETRESOURCEREQUEST']._serialized_start=125
+  _globals['_GETRESOURCEREQUEST']._serialized_end=198
+  _globals['_GETRESOURCERESPONSE']._serialized_start=200
+  _globals['_GETRESOURCERESPONSE']._serialized_end=258
+  _globals['_FETCHRESOURCEREQUEST']._serialized_start=260
+  _globals['_FETCHRESOURCEREQUEST']._serialized_end=316
+  _globals['_FETCHRESOURCERESPONSE']._serialized_start=318
+  _globals['_FETCHRESOURCERESPONSE']._serialized_end=393
+  _globals['_CREATERESOURCEREQUEST']._serialized_start=396
+  _globals['_CREATERESOURCEREQUEST']._serialized_end=537
+  _globals['_CREATERESOURCERESPONSE']._serialized_start=539
+  _globals['_CREATERESOURCERESPONSE']._serialized_end=649
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=652
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=821
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=823
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=933
+  _globals['_PATCHRESOURCEREQUEST']._serialized_start=936
+  _globals['_PATCHRESOURCEREQUEST']._serialized_end=1120
+  _globals['_PATCHRESOURCERESPONSE']._serialized_start=1122
+  _globals['_PATCHRESOURCERESPONSE']._serialized_end=1214
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1216
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1337
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1339
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1401
+  _globals['_COMMITBUNDLEREQUEST']._serialized_start=1404
+  _globals['_COMMITBUNDLEREQUEST']._serialized_end=1614
+  _globals['_COMMITBUNDLERESPONSE']._serialized_start=1616
+  _globals['_COMMITBUNDLERESPONSE']._serialized_end=1720
+  _globals['_ENTRYRESULT']._serialized_start=1723
+  _globals['_ENTRYRESULT']._serialized_end=2016
+  _globals['_ENTRYFAILURE']._serialized_start=2018
+  _globals['_ENTRYFAILURE']._serialized_end=2094
+  _globals['_VALIDATERESOURCEREQUEST']._serialized_start=2097
+  _globals['_VALIDATERESOURCEREQUEST']._serialized_end=2230
+  _globals['_VALIDATERESOURCERESPONSE']._serialized_start=2232
+  _globals['_VALIDATERESOURCERESPONSE']._serialized_end=2310
+  _globals['_SEARCHPARAMETER']._serialized_start=2312
+  _globals['_SEARCHPARAMETER']._serialized_end=2377
+  _globals['_SEARCHRESOURCESREQUEST']._serialized_start=2380
+  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=2549
+  _globals['_SEARCHENTRY']._serialized_start=2551
+  _globals['_SEARCHENTRY']._serialized_end=2636
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=2639
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=2833
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=2835
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=2928
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2930
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=3044
+  _globals['_RESOURCESERVICE']._serialized_start=3715
+  _globals['_RESOURCESERVICE']._serialized_end=4546
 # @@protoc_insertion_point(module_scope)
