@@ -1,4 +1,7 @@
-"""The settings of a Toro process: one frozen object, read once, documented from its fields."""
+"""The settings of a Toro process: one frozen object, read once, documented from its fields.
+
+Past 250 lines because every setting is here, with its meaning.
+"""
 
 from __future__ import annotations
 
