@@ -16,7 +16,9 @@ SIDES = {
     "page 1",
     "ES384 verification",
     "commit a request",
+    "json.loads",
     "prebuilt rows",
+    "unchecked",
     "JSON MB",
     "at 2,000",
 }

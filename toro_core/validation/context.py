@@ -12,20 +12,26 @@ __all__ = ["Context"]
 
 
 class Context:
-    """A resource being checked, what contains it, and what invariants are evaluated in; made afresh for each resource."""
+    """A resource being checked, what contains it, and what invariants are evaluated in; made afresh for each resource.
 
-    __slots__ = ("_environment", "_ids", "_targets", "bundle", "container", "resource")
+    Most resources need none of it, so that only what differs from the defaults is set.
+    """
+
+    container: JsonObject | None = None
+    bundle: Context | None = None
+    _environment: Environment | None = None
+    _ids: dict[str, JsonObject] | None = None
+    _targets: dict[str, JsonObject] | None = None
 
     def __init__(
         self, resource: JsonObject, container: JsonObject | None = None, bundle: Context | None = None
     ) -> None:
         """Take the resource, the one that contains it, and the Bundle it is an entry of."""
         self.resource = resource
-        self.container = container
-        self.bundle = bundle
-        self._environment: Environment | None = None
-        self._ids: dict[str, JsonObject] | None = None
-        self._targets: dict[str, JsonObject] | None = None
+        if container is not None:
+            self.container = container
+        if bundle is not None:
+            self.bundle = bundle
 
     @property
     def root(self) -> JsonObject:

@@ -24,7 +24,7 @@ _ATTRIBUTES: Final = frozenset({
     "title", "type", "valign", "value", "vspace", "width", "xml:lang", "xml:space", "xmlns",
 })
 # fmt: on
-_TEXT: Final = re.compile(r">[^<]*[^<\s][^<]*<|<img\b")
+_TEXT: Final = re.compile(r">\s*[^<\s]|<img\b")
 _DIV: Final = re.compile(r"\s*<div[\s>]")
 _DECLARATION: Final = re.compile(r"<[!?](?!--)")
 _SCRIPT: Final = re.compile(r"\s*(?:javascript|vbscript):", re.IGNORECASE)

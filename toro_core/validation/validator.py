@@ -5,9 +5,9 @@ https://hl7.org/fhir/R4/validation.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from toro_core.definitions import Definitions, ProfileFacts
 from toro_core.errors import Issue
@@ -15,6 +15,7 @@ from toro_core.json import JsonObject
 from toro_core.validation.context import Context
 from toro_core.validation.demands import Demands
 from toro_core.validation.findings import Layer, Problem, Problems, issues, placed
+from toro_core.validation.members import ValueCheck
 from toro_core.validation.profiles import Profiles
 from toro_core.validation.structure import Structures
 
@@ -35,6 +36,13 @@ class Report:
 _SOUND: Final = Report(issues=(), broken=None)
 
 
+class _Claim(NamedTuple):
+    """A known profile and its check."""
+
+    facts: ProfileFacts
+    check: ValueCheck
+
+
 class Validator:
     """Validates by some definitions. Compiles what it meets and keeps it; safe to share between threads."""
 
@@ -47,7 +55,7 @@ class Validator:
         self._profiles = definitions.derived(Profiles)
         self._structures = definitions.derived(_structures)
         self._demands = Demands(definitions, self._profiles)
-        self._claims: dict[str, ProfileFacts | None] = {}
+        self._claims: dict[str, _Claim] = {}
 
     def validate(self, resource: JsonObject, profiles: Iterable[str] = ()) -> Report:
         """Return all that is wrong with a resource, at most 100 issues and a note; `profiles` are claimed in addition."""
@@ -64,17 +72,18 @@ class Validator:
         self, resource: JsonObject, name: str, context: Context, policy: Policy, asked: tuple[str, ...]
     ) -> Problems | None:
         found: Problems = []
-        claimed: set[str] = set()
-        for canonical in (*_claimed(resource), *asked):
-            facts = self._profile(canonical)
-            if facts is None:
+        claimed: list[str] = []
+        for canonical in _claimed(resource, asked):
+            claim = self._claims.get(canonical) or self._claim(canonical)
+            if claim is None:
                 found.append(_unknown(canonical in asked))
-            elif facts.type != name:
-                text = f"claims {facts.url}, a profile of {facts.type}; claim one of {name}."
+            elif claim.facts.type != name:
+                text = f"claims {claim.facts.url}, a profile of {claim.facts.type}; claim one of {name}."
                 found.append(Problem("invalid", text, "profile", "meta", layer="profile"))
-            elif facts.url not in claimed:
-                claimed.add(facts.url)
-                found += self._profiles.check(facts)(resource, context) or ()
+            elif claim.facts.url not in claimed:
+                claimed.append(claim.facts.url)
+                if (more := claim.check(resource, context)) is not None:
+                    found += more
         if policy != "off":
             for facts in self._demands.on(resource, name):
                 if facts.url not in claimed:
@@ -115,15 +124,13 @@ class Validator:
             placed(found, step)
         return found
 
-    def _profile(self, canonical: str) -> ProfileFacts | None:
-        if canonical not in self._claims:
-            if len(self._claims) > _MANY_CLAIMS:
-                self._claims.clear()
-            self._claims[canonical] = self.definitions.profile(canonical)
-        return self._claims[canonical]
-
-
-_MANY_CLAIMS: Final = 4096
+    def _claim(self, canonical: str) -> _Claim | None:
+        """Find a profile and remember it; what clients claim beyond the known ones is not kept."""
+        facts = self.definitions.profile(canonical)
+        if facts is None:
+            return None
+        self._claims[canonical] = claim = _Claim(facts, self._profiles.check(facts))
+        return claim
 
 
 def _structures(definitions: Definitions) -> Structures:
@@ -147,11 +154,12 @@ def _unknown(asked: bool) -> Problem:
     return Problem("not-found", text, "profile", "meta", severity="error" if asked else "warning", layer="profile")
 
 
-def _claimed(resource: JsonObject) -> Iterator[str]:
+def _claimed(resource: JsonObject, asked: tuple[str, ...]) -> Sequence[str]:
     meta = resource.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
-    if isinstance(profiles, list):
-        yield from (profile for profile in profiles if isinstance(profile, str))
+    if not isinstance(profiles, list):
+        return asked
+    return [profile for profile in (*profiles, *asked) if isinstance(profile, str)]
 
 
 def _array(resource: JsonObject, name: str) -> list[Any]:

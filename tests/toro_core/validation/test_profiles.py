@@ -62,7 +62,7 @@ def found(report: Report) -> list[tuple[str, str]]:
 
 
 def observation(**more: Any) -> dict[str, Any]:
-    base = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    base: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
     return json.loads(json.dumps({**base, "meta": {"profile": [URL]}, **more}))
 
 
@@ -151,7 +151,12 @@ def test_slices_are_told_by_the_type_and_the_profile_of_what_they_refer_to(defin
 
     def made(*resources: dict[str, Any]) -> dict[str, Any]:
         entries = [{"resource": resource} for resource in resources]
-        whole = {"resourceType": "Bundle", "type": "collection", "meta": {"profile": [URL]}, "entry": entries}
+        whole: dict[str, Any] = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "meta": {"profile": [URL]},
+            "entry": entries,
+        }
         return json.loads(json.dumps(whole))
 
     basic = {"resourceType": "Basic", "code": {"text": "x"}}
@@ -241,7 +246,7 @@ def extension(**more: Any) -> dict[str, Any]:
 
 
 def with_extension(member: str = "extension", **value: Any) -> dict[str, Any]:
-    sent = [{"url": URL, **(value or {"valueBoolean": True})}]
+    sent: Any = [{"url": URL, **(value or {"valueBoolean": True})}]
     return json.loads(json.dumps({"resourceType": "Basic", "code": {"text": "x"}, member: sent}))
 
 

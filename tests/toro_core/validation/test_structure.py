@@ -293,4 +293,8 @@ def test_hostile_text_is_judged_in_linear_time() -> None:
             check(
                 {"resourceType": "Basic", "code": {"text": "x"}, "extension": [{"url": "u", member: text}]}, DEFINITIONS
             )
+    for inner in (">" * 400_000, " " * 400_000, "> " * 200_000, "<b>" * 100_000, "&amp;" * 50_000, "<!--" * 50_000):
+        for div in (f"<div>{inner}", f"<div>{inner}</div>"):
+            narrative: Any = {"status": "generated", "div": div}
+            check({"resourceType": "Basic", "code": {"text": "x"}, "text": narrative}, DEFINITIONS)
     assert time.process_time() - started < 5
