@@ -37,8 +37,8 @@ def page(names: Names, plan: SearchPlan) -> Page:
     node = NOTHING if tid is None else Compiler(names, tid).node(plan.criterion)
     if tid is None or node is NOTHING:
         return Page(resources=(), cursor=None)
-    order = phases(names, tid, plan.sort)
-    access = choose(names, node, own_order=plan.sort.param is None)
+    order = phases(names, tid, plan.sort[0])
+    access = choose(names, node, own_order=plan.sort[0].param is None)
     start, after = (0, None) if plan.cursor is None else (int(plan.cursor[0] or 0), plan.cursor[1:])
     hits: list[_Hit] = []
     size = 0

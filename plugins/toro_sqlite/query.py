@@ -8,7 +8,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toro_core.search.plan import AllOf, AnyOf, Criterion, Ids, LastUpdated, Period, Reference, Text, Token, Uri
+from toro_core.errors import Unsupported
+from toro_core.search.plan import (
+    AllOf,
+    AnyOf,
+    Chain,
+    Compartment,
+    Composite,
+    Criterion,
+    Has,
+    Ids,
+    LastUpdated,
+    Not,
+    Number,
+    Period,
+    Present,
+    Quantity,
+    Reference,
+    Text,
+    Token,
+    Uri,
+)
 from toro_sqlite.names import Names
 from toro_sqlite.postings import Posting, postings_rids, postings_where
 from toro_sqlite.ranges import UNBOUNDED, Bounds, date_where, instant_where, list_dates, prefix_end, sort_bounds
@@ -71,6 +91,8 @@ class Compiler:
                 return self._ids(ids)
             case LastUpdated(prefix=prefix, low=low, high=high):
                 return self._last_updated(instant_where(prefix, low, high))
+            case Chain() | Compartment() | Composite() | Has() | Not() | Number() | Present() | Quantity():
+                raise Unsupported(f"This storage does not execute {type(criterion).__name__}.")
         pid = self._names.param(self._tid, criterion.param)
         if pid is None:
             return NOTHING

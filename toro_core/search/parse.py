@@ -20,7 +20,7 @@ __all__ = ["MAX_VALUES", "NEWEST_FIRST", "SearchParser"]
 
 MAX_VALUES: Final = 10_000
 """A search may have this many values in all."""
-NEWEST_FIRST: Final = SortKey(descending=True)
+NEWEST_FIRST: Final = (SortKey(descending=True),)
 """The order where none is asked for: by the type's clinical date, else by the time of the last update."""
 
 _RESULT_PARAMETERS: Final = frozenset({"_count", "_sort", "_summary", "_total"})
@@ -32,7 +32,7 @@ class _Draft:
     """A query being made."""
 
     criteria: list[Criterion] = field(default_factory=list)
-    sort: SortKey = NEWEST_FIRST
+    sort: tuple[SortKey, ...] = NEWEST_FIRST
     count: int | None = None
     total: Total | None = None
     applied: list[Parameter] = field(default_factory=list)
@@ -127,7 +127,7 @@ class SearchParser:
             raise _unknown(resource_type, parameter.code, searchables, "is not supported")
         return self._compiler.compile(searchables[parameter.code], parameter)
 
-    def _sort(self, resource_type: str, parameter: Parameter) -> SortKey:
+    def _sort(self, resource_type: str, parameter: Parameter) -> tuple[SortKey, ...]:
         if len(parameter.values) > 1:
             raise InvalidParameter("not-supported", "supports one key at a time")
         code = parameter.values[0].removeprefix("-")
@@ -135,7 +135,7 @@ class SearchParser:
         if code not in searchables:
             raise _unknown(resource_type, code, searchables, "does not support this key")
         is_key = code == self._extractor.key(resource_type)
-        return SortKey(param=None if is_key else code, descending=parameter.values[0].startswith("-"))
+        return (SortKey(param=None if is_key else code, descending=parameter.values[0].startswith("-")),)
 
     def _count(self, parameter: Parameter, draft: _Draft) -> Parameter:
         text = parameter.values[0]

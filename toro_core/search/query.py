@@ -38,7 +38,7 @@ class Query:
 
     type: str
     criterion: Criterion
-    sort: SortKey
+    sort: tuple[SortKey, ...]
     count: int | None = None
     total: Total | None = None
     applied: tuple[Parameter, ...] = ()

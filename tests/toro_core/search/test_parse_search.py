@@ -115,7 +115,7 @@ def test_what_parameters_mean(resource_type: str, text: str, criterion: Criterio
 @pytest.mark.parametrize(
     ("resource_type", "text", "sort"),
     [
-        ("Observation", "", NEWEST_FIRST),
+        ("Observation", "", NEWEST_FIRST[0]),
         ("Observation", "_sort=date", SortKey()),
         ("Observation", "_sort=-date", SortKey(descending=True)),
         ("Observation", "_sort=-code", SortKey(param="code", descending=True)),
@@ -125,7 +125,7 @@ def test_what_parameters_mean(resource_type: str, text: str, criterion: Criterio
     ],
 )
 def test_the_order(resource_type: str, text: str, sort: SortKey, parser: SearchParser) -> None:
-    assert search(parser, resource_type, text).sort == sort
+    assert search(parser, resource_type, text).sort == (sort,)
 
 
 @pytest.mark.parametrize("total", ["none", "estimate", "accurate"])
