@@ -56,7 +56,7 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             authority=authority,
             reader=Reader(storage, extractor, access),
             writer=Writer(storage, Drafter(definitions, extractor), extractor, access),
-            searcher=Searcher(storage, parser, access, tokens, page_size=settings.page_size),
+            searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
         )
     )

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from toro_sqlite.rows import has_reference, has_token
+from toro_sqlite.blobs import has_order, has_reference, has_token
 from toro_sqlite.schema import migrate
 
 __all__ = ["open_reader", "open_writer"]
@@ -26,6 +26,8 @@ def open_writer(path: Path, *, timeout: float, max_bytes: int | None) -> sqlite3
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         _use_wal(connection, timeout)
         connection.execute("PRAGMA synchronous = FULL")
+        # Without it, macOS leaves what is "fsynced" in the drive's cache.
+        connection.execute("PRAGMA fullfsync = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         migrate(connection)
@@ -43,6 +45,7 @@ def open_reader(path: Path, *, timeout: float) -> sqlite3.Connection:
     connection = _connect(path, "ro", timeout)
     connection.execute(f"PRAGMA cache_size = {_READER_CACHE}")
     connection.create_function("has_token", 4, has_token, deterministic=True)
+    connection.create_function("has_order", 2, has_order, deterministic=True)
     connection.create_function("has_reference", 4, has_reference, deterministic=True)
     return connection
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toro_sqlite.names import Names
-from toro_sqlite.query import Node
+from toro_sqlite.nodes import Node
 from toro_sqlite.ranges import Bounds
-from toro_sqlite.sql import Sql
+from toro_sqlite.sql import Sql, execute
 
 __all__ = ["Access", "choose", "smallest"]
 
@@ -65,7 +65,7 @@ def smallest(names: Names, nodes: Sequence[Node], cap: int) -> tuple[Node | None
             continue
         # Nothing is counted beyond the best so far.
         sql = Sql("SELECT count(*) FROM (SELECT 1 FROM (") + rids + Sql(") LIMIT ?)", (least,))
-        count: int = names.connection.execute(sql.text, sql.args).fetchone()[0]
+        count: int = execute(names.connection, sql).fetchone()[0]
         if best is None or count < least:
             best, least = node, count
         if not least:

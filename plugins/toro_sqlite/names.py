@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 __all__ = ["Gap", "Names", "NewNames"]
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 _LIMIT = 100_000
 """Entries a cache may hold before it starts again; resources' values reach these caches."""
@@ -57,6 +58,7 @@ class Names:
         self._params: dict[tuple[int, str], int] = {}
         self._values: dict[str, int] = {}
         self._resources: dict[tuple[int, str], int] = {}
+        self._targets: dict[int, str] = {}
 
     def type(self, name: str) -> int | None:
         """Return a resource type's number."""
@@ -84,12 +86,25 @@ class Names:
         row = self.connection.execute(sql, (pid,)).fetchone()
         return None if row is None or row[0] is None else Gap(*row)
 
+    def by_target(self, pid: int) -> bool:
+        """Tell whether resources are sorted by their references' targets under a parameter."""
+        row = self.connection.execute("SELECT by_target FROM param WHERE pid = ?", (pid,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def target(self, rid: int) -> str:
+        """Return a resource's name, `Patient/1`, stored or only referred to."""
+        name = self._targets.get(rid)
+        if name is None:
+            sql = "SELECT t.name || '/' || r.id FROM resource r JOIN type t ON t.tid = r.tid WHERE r.rid = ?"
+            name = _remember(self._targets, rid, str(self.connection.execute(sql, (rid,)).fetchone()[0]))
+        return name
+
     def _found(self, cache: dict[K, int], key: K, sql: str, *args: int | str) -> int | None:
         row = self.connection.execute(sql, args).fetchone()
         return None if row is None else _remember(cache, key, row[0])
 
 
-def _remember(cache: dict[K, int], key: K, number: int) -> int:
+def _remember(cache: dict[K, V], key: K, number: V) -> V:
     if len(cache) >= _LIMIT:
         cache.clear()
     cache[key] = number
@@ -103,6 +118,7 @@ class NewNames(Names):
         """Make them over the writer's connection."""
         super().__init__(connection)
         self._gaps: dict[int, Gap] = {}
+        self._by_target: set[int] = set()
         self._last_rid = 0
         self._reserved: dict[tuple[int, str], int] = {}
 
@@ -115,6 +131,7 @@ class NewNames(Names):
         for cache in (self._types, self._params, self._values, self._resources):
             cache.clear()
         self._gaps.clear()
+        self._by_target.clear()
         self._reserved.clear()
 
     def make_type(self, name: str) -> int:
@@ -158,6 +175,12 @@ class NewNames(Names):
             sql = "UPDATE param SET low_min = ?, low_max = ?, high_min = ?, high_max = ? WHERE pid = ?"
             self.connection.execute(sql, (*known, pid))
         self._gaps[pid] = known
+
+    def note_by_target(self, pid: int) -> None:
+        """Note that resources are sorted by their references' targets under the parameter."""
+        if pid not in self._by_target:
+            self.connection.execute("UPDATE param SET by_target = 1 WHERE pid = ?", (pid,))
+            self._by_target.add(pid)
 
     def _made(self, cache: dict[K, int], key: K, sql: str, *args: int | str) -> int:
         number = self.connection.execute(sql, args).lastrowid

@@ -8,7 +8,7 @@ from toro_core.search.plan import MISSING, SortKey
 from toro_sqlite.names import Names
 from toro_sqlite.sql import Sql
 
-__all__ = ["Phase", "Scan", "phases"]
+__all__ = ["Phase", "Scan", "phases", "rank"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,23 @@ class Scan:
 class Phase:
     """One part of an order; the next one begins where it ends.
 
-    All its resources are in one of `scans`. Those of a list of resources are found by `listed`, whose FROM is put after the list's.
-    `own` says that the key is the resource's own sort value, which posting lists are ordered by too.
+    Its resources are in `scans`, where there are any, and among the type's, which `live` selects. Where `pid` is set, they are
+    those that have a sort key under that parameter, or that are `missing` one. Else they sort by the column `key`; `own` says
+    that it is the resource's own sort value, which posting lists are ordered by too.
     """
 
     scans: tuple[Scan, ...]
-    listed: Scan
+    live: Sql
+    key: str = ""
     descending: bool = False
     own: bool = False
+    pid: int = 0
+    missing: bool = False
+
+
+def rank(key: int | str | None) -> tuple[bool, int | str | None]:
+    """Compare numbers before texts, as SQLite does."""
+    return isinstance(key, str), key
 
 
 def phases(names: Names, tid: int, sort: SortKey) -> tuple[Phase, ...]:
@@ -47,7 +56,7 @@ def phases(names: Names, tid: int, sort: SortKey) -> tuple[Phase, ...]:
         case code:
             # No parameter has number -1, so nothing has a key where the code has never been seen.
             pid = names.param(tid, code) or -1
-            return (_by_param(pid, sort.descending), _without_param(tid, pid))
+            return _by_param(tid, pid, sort.descending, indexed=not names.by_target(pid))
 
 
 def _by_own(tid: int, descending: bool) -> tuple[Phase, ...]:
@@ -61,37 +70,33 @@ def _by_own(tid: int, descending: bool) -> tuple[Phase, ...]:
 
 
 def _by_column(tid: int, column: str, descending: bool, where: Sql | None = None) -> Phase:
-    live = Sql("r.tid = ? AND r.sort IS NOT NULL", (tid,)) + (where or Sql(""))
-    source = Sql(f"resource r INDEXED BY resource_{column}")
-    return Phase(
-        scans=(Scan(source=source, key=f"r.{column}", where=live),),
-        listed=Scan(source=Sql(""), key=f"r.{column}", where=live),
-        descending=descending,
-        own=column == "sort",
-    )
+    live = _live(tid) + (where or Sql(""))
+    scan = Scan(source=Sql(f"resource r INDEXED BY resource_{column}"), key=f"r.{column}", where=live)
+    return Phase(scans=(scan,), live=live, key=scan.key, descending=descending, own=column == "sort")
 
 
-def _by_param(pid: int, descending: bool) -> Phase:
-    where = Sql("o.param = ?", (pid,))
-    low = Sql("ordering o INDEXED BY ordering_low CROSS JOIN resource r ON r.rid = o.rid")
-    high = Sql("ordering o INDEXED BY ordering_high CROSS JOIN resource r ON r.rid = o.rid")
-    join = Sql(" CROSS JOIN ordering o ON o.rid = r.rid")
-    if not descending:
-        return Phase(
-            scans=(Scan(source=low, key="o.low", tie="o.rid", where=where),),
-            listed=Scan(source=join, key="o.low", where=where),
+def _by_param(tid: int, pid: int, descending: bool, *, indexed: bool) -> tuple[Phase, ...]:
+    keys: tuple[Scan, ...] = (_walk("NOT INDEXED", "o.low", pid),)
+    if descending:
+        # The greater key of those that have two is in an index of its own.
+        keys = (
+            _walk("NOT INDEXED", "o.low", pid, " AND o.high IS NULL"),
+            _walk("INDEXED BY ordering_high", "o.high", pid, " AND o.high IS NOT NULL"),
         )
-    return Phase(
-        scans=(
-            Scan(source=low, key="o.low", tie="o.rid", where=where + Sql(" AND o.high IS NULL")),
-            Scan(source=high, key="o.high", tie="o.rid", where=where + Sql(" AND o.high IS NOT NULL")),
-        ),
-        listed=Scan(source=join, key="coalesce(o.high, o.low)", where=where),
-        descending=True,
+    live = _live(tid)
+    without = live + Sql(" AND NOT has_order(r.postings, ?)", (pid,))
+    ids = Scan(source=Sql("resource r INDEXED BY resource_id"), key="r.id", where=without)
+    return (
+        Phase(scans=keys if indexed else (), live=live, descending=descending, pid=pid),
+        # Those without a key sort by id, which never changes.
+        Phase(scans=(ids,) if indexed else (), live=live, pid=pid, missing=True),
     )
 
 
-def _without_param(tid: int, pid: int) -> Phase:
-    """Sort those without a value by id, which never changes."""
-    where = Sql(" AND NOT EXISTS (SELECT 1 FROM ordering o WHERE o.rid = @rid AND o.param = ?)", (pid,))
-    return _by_column(tid, "id", False, where)
+def _walk(index: str, key: str, pid: int, where: str = "") -> Scan:
+    source = Sql(f"ordering o {index} CROSS JOIN resource r ON r.rid = o.rid")
+    return Scan(source=source, key=key, tie="o.rid", where=Sql(f"o.param = ?{where}", (pid,)))
+
+
+def _live(tid: int) -> Sql:
+    return Sql("r.tid = ? AND r.sort IS NOT NULL", (tid,))

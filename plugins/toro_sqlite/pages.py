@@ -13,11 +13,13 @@ from typing import NamedTuple
 from toro_core.search.plan import Cursor, SearchPlan
 from toro_core.storage import Key, Page, Stored
 from toro_sqlite.driver import Access, choose, smallest
+from toro_sqlite.keyed import keyed
 from toro_sqlite.names import Names
-from toro_sqlite.order import Phase, Scan, phases
-from toro_sqlite.query import EVERYTHING, NOTHING, Compiler, Node
+from toro_sqlite.nodes import EVERYTHING, NOTHING, Node
+from toro_sqlite.order import Phase, Scan, phases, rank
+from toro_sqlite.query import Compiler
 from toro_sqlite.ranges import UNBOUNDED, Bounds
-from toro_sqlite.sql import Sql, join
+from toro_sqlite.sql import Sql, all_of, execute
 
 __all__ = ["count", "page"]
 
@@ -37,8 +39,8 @@ def page(names: Names, plan: SearchPlan) -> Page:
     node = NOTHING if tid is None else Compiler(names, tid).node(plan.criterion)
     if tid is None or node is NOTHING:
         return Page(resources=(), cursor=None)
-    order = phases(names, tid, plan.sort[0])
-    access = choose(names, node, own_order=plan.sort[0].param is None)
+    order = phases(names, tid, plan.sort)
+    access = choose(names, node, own_order=plan.sort.param is None)
     start, after = (0, None) if plan.cursor is None else (int(plan.cursor[0] or 0), plan.cursor[1:])
     hits: list[_Hit] = []
     size = 0
@@ -66,36 +68,40 @@ def count(names: Names, plan: SearchPlan, at_most: int | None) -> int:
         + _matches(names, tid, node)
         + Sql(" LIMIT ?)", (-1 if at_most is None else at_most,))
     )
-    total: int = names.connection.execute(sql.text, sql.args).fetchone()[0]
+    total: int = execute(names.connection, sql).fetchone()[0]
     return total
 
 
 def _matches(names: Names, tid: int, node: Node) -> Sql:
-    """List each match once."""
+    """List each match once, reading no more than is taken."""
     live = Sql("SELECT 1 FROM resource r INDEXED BY resource_sort WHERE r.tid = ? AND r.sort IS NOT NULL", (tid,))
     if node is EVERYTHING:
         return live
     driver, _ = smallest(names, node.conjuncts, _COUNT_CAP)
     if driver is None or driver.rids is None:
         conditions = [node.where.on("r.rid", "r.sort"), *_within("r.sort", node.bounds)]
-        return live + Sql(" AND ") + join(" AND ", conditions)
-    filters = [each.where.on("r.rid", "r.sort") for each in node.conjuncts if not (each is driver and each.exact)]
-    if not filters and len(driver.postings) == 1:
-        # One list has a resource once, and only while it is the current version.
-        return driver.rids
+        return live + Sql(" AND ") + all_of(conditions)
+    filters = [each.where for each in node.conjuncts if not (each is driver and each.exact)]
+    if not filters:
+        return driver.distinct_rids or driver.rids
+    if len(driver.postings) == 1:
+        posting = driver.postings[0]
+        source = Sql(f"SELECT 1 FROM {posting.table} t CROSS JOIN resource r ON r.rid = t.rid WHERE ")
+        return source + all_of([posting.where, *_within("t.sort", node.bounds), *filters]).on("t.rid", "t.sort")
     source = (
-        Sql("SELECT 1 FROM (SELECT DISTINCT rid FROM (")
-        + driver.rids
-        + Sql(")) d CROSS JOIN resource r ON r.rid = d.rid")
+        Sql("SELECT DISTINCT r.rid FROM (") + driver.rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid WHERE ")
     )
-    return source + Sql(" WHERE ") + join(" AND ", [Sql("r.tid = ? AND r.sort IS NOT NULL", (tid,)), *filters])
+    return source + all_of(filters).on("r.rid", "r.sort")
 
 
 def _hits(names: Names, phase: Phase, access: Access, after: Cursor | None, limit: int) -> Generator[_Hit, None, None]:
     """Yield matches in the phase's order, each once, from after the position; what is not asked for is not read."""
+    if phase.pid and (access.how == "sort" or not phase.scans):
+        yield from map(_Hit._make, keyed(names, phase, access, after, limit))
+        return
     scans = [_statement(scan, phase, access, after, limit) for scan in _scans(phase, access)]
     with ExitStack() as stack:
-        cursors = [stack.enter_context(closing(names.connection.execute(sql.text, sql.args))) for sql in scans]
+        cursors = [stack.enter_context(closing(execute(names.connection, sql))) for sql in scans]
         rows = [map(_Hit._make, cursor) for cursor in cursors]
         last = None
         for hit in rows[0] if len(rows) == 1 else heapq.merge(*rows, key=_position, reverse=phase.descending):
@@ -104,12 +110,12 @@ def _hits(names: Names, phase: Phase, access: Access, after: Cursor | None, limi
             last = hit.rid
 
 
-def _position(hit: _Hit) -> tuple[int | str, int]:
-    return hit.key, hit.rid
+def _position(hit: _Hit) -> tuple[object, int]:
+    return rank(hit.key), hit.rid
 
 
 def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
-    driver, listed = access.driver, phase.listed
+    driver = access.driver
     if driver is None or access.how == "scan":
         return phase.scans
     if access.how == "merge" and phase.own:
@@ -118,23 +124,21 @@ def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
                 source=Sql(f"{posting.table} t CROSS JOIN resource r ON r.rid = t.rid"),
                 key="t.sort",
                 tie="t.rid",
-                where=join(" AND ", [posting.where, listed.where]),
+                where=all_of([posting.where, phase.live]),
             )
             for posting in driver.postings
         ]
-    rids = driver.rids
+    rids = driver.distinct_rids
     assert rids is not None  # noqa: S101 - only what lists resources is chosen
-    source = (
-        Sql("(SELECT DISTINCT rid FROM (") + rids + Sql(")) d CROSS JOIN resource r ON r.rid = d.rid") + listed.source
-    )
-    return [Scan(source=source, key=listed.key, where=listed.where)]
+    source = Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid")
+    return [Scan(source=source, key=phase.key, where=phase.live)]
 
 
 def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sql:
     # While a posting list is read, its own columns answer most questions, so the resource is not looked up for those that fail.
     rid, sort = ("t.rid", "t.sort") if scan.tie == "t.rid" else ("r.rid", "r.sort")
     conditions = [scan.where, *access.filters, *_position_within(scan, phase, access.bounds, after)]
-    where = join(" AND ", conditions).on(rid, sort)
+    where = all_of(conditions).on(rid, sort)
     direction = "DESC" if phase.descending else "ASC"
     return (
         Sql(f"SELECT {scan.key}, r.rid, r.vid, length(v.json) FROM ")

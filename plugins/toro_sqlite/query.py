@@ -1,4 +1,4 @@
-"""A criterion as SQL: how a resource is tested for it, and how those that may match are listed."""
+"""Criteria compiled as of one snapshot."""
 
 # ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
 
@@ -6,70 +6,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from toro_core.errors import Unsupported
-from toro_core.search.plan import (
-    AllOf,
-    AnyOf,
-    Chain,
-    Compartment,
-    Composite,
-    Criterion,
-    Has,
-    Ids,
-    LastUpdated,
-    Not,
-    Number,
-    Period,
-    Present,
-    Quantity,
-    Reference,
-    Text,
-    Token,
-    Uri,
-)
+from toro_core.search.plan import AllOf, AnyOf, Criterion, Ids, LastUpdated, Period, Reference, Text, Token, Uri
 from toro_sqlite.names import Names
-from toro_sqlite.postings import Posting, postings_rids, postings_where
-from toro_sqlite.ranges import UNBOUNDED, Bounds, date_where, instant_where, list_dates, prefix_end, sort_bounds
-from toro_sqlite.sql import Sql, any_of, join
+from toro_sqlite.nodes import NOTHING, Node, every, listed, some
+from toro_sqlite.postings import Posting
+from toro_sqlite.ranges import date_where, instant_where, list_dates, prefix_end, sort_bounds
+from toro_sqlite.sql import Sql, all_of
 
-__all__ = ["EVERYTHING", "NOTHING", "Compiler", "Node"]
+__all__ = ["Compiler", "leaves"]
 
 _MANY = 64
 """Systems of one code beyond which its lists are no longer merged."""
-_COMPOUND = 400
-"""SELECTs one compound may hold; SQLite stops at 500."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A criterion, resolved.
-
-    `where` tests a resource. Every match is in one of `postings`, where there are any, else in `listing`, where there is one;
-    where `exact`, nothing else is. Every match's sort value is within `bounds`. `parts` are the nodes that all must hold.
-    """
-
-    where: Sql
-    postings: tuple[Posting, ...] = ()
-    listing: Sql | None = None
-    exact: bool = True
-    bounds: Bounds = UNBOUNDED
-    parts: tuple[Node, ...] = ()
-
-    @property
-    def conjuncts(self) -> tuple[Node, ...]:
-        """The nodes that all must hold."""
-        return self.parts or (self,)
-
-    @property
-    def rids(self) -> Sql | None:
-        """List the resources that may match, some more than once; None where that is all of them."""
-        return postings_rids(self.postings) if self.postings else self.listing
-
-
-EVERYTHING = Node(where=Sql("1"))
-NOTHING = Node(where=Sql("0"))
 
 
 class Compiler:
@@ -84,15 +32,13 @@ class Compiler:
         """Compile; NOTHING and EVERYTHING come back as these very objects."""
         match criterion:
             case AllOf(criteria):
-                return _all(tuple(self.node(each) for each in criteria))
+                return every(tuple(self.node(each) for each in criteria))
             case AnyOf(criteria):
-                return _any(tuple(self.node(each) for each in criteria))
+                return some(tuple(self.node(each) for each in criteria))
             case Ids(ids=ids):
                 return self._ids(ids)
             case LastUpdated(prefix=prefix, low=low, high=high):
                 return self._last_updated(instant_where(prefix, low, high))
-            case Chain() | Compartment() | Composite() | Has() | Not() | Number() | Present() | Quantity():
-                raise Unsupported(f"This storage does not execute {type(criterion).__name__}.")
         pid = self._names.param(self._tid, criterion.param)
         if pid is None:
             return NOTHING
@@ -107,10 +53,12 @@ class Compiler:
                 return self._reference(pid, criterion)
             case Uri(value=value):
                 uid = self._names.value(value)
-                return NOTHING if uid is None else _listed((Posting("uri", pid, uid),))
+                return NOTHING if uid is None else listed((Posting("uri", pid, uid),))
 
     def _ids(self, ids: Sequence[str]) -> Node:
-        rids = [rid for id in dict.fromkeys(ids) if (rid := self._names.resource(self._tid, id)) is not None]
+        sql = "SELECT rid FROM resource WHERE tid = ? AND id = ? AND sort IS NOT NULL"
+        rows = (self._names.connection.execute(sql, (self._tid, id)).fetchone() for id in dict.fromkeys(ids))
+        rids = [row[0] for row in rows if row is not None]
         if not rids:
             return NOTHING
         # Numbers of this package, so JSON says them faithfully; one parameter, however many they are.
@@ -118,6 +66,7 @@ class Compiler:
         return Node(
             where=Sql("@rid IN (SELECT value FROM json_each(?))", (numbers,)),
             listing=Sql("SELECT value AS rid FROM json_each(?)", (numbers,)),
+            once=True,
         )
 
     def _last_updated(self, where: Sql) -> Node:
@@ -125,7 +74,7 @@ class Compiler:
             "SELECT rid FROM resource r INDEXED BY resource_at WHERE r.tid = ? AND r.sort IS NOT NULL AND ",
             (self._tid,),
         )
-        return Node(where=where, listing=listing + where.on("r.rid", "r.sort"))
+        return Node(where=where, listing=listing + where.on("r.rid", "r.sort"), once=True)
 
     def _token(self, pid: int, system: str | None, code: str | None) -> Node:
         uid = None if system is None else self._names.value(system)
@@ -136,7 +85,7 @@ class Compiler:
             return Node(where=_in_blob("has_token", pid, code, uid))
         systems = self._systems(pid, code) if uid is None else [uid]
         if len(systems) <= _MANY:
-            return _listed(tuple(Posting("token", pid, code, each) for each in systems))
+            return listed(tuple(Posting("token", pid, code, each) for each in systems))
         listing = Sql("SELECT rid FROM token WHERE param = ? AND code = ?", (pid, code))
         return Node(where=_in_blob("has_token", pid, code, None), listing=listing)
 
@@ -153,7 +102,7 @@ class Compiler:
 
     def _period(self, pid: int, period: Period) -> Node:
         prefix, low, high = period.prefix, period.low, period.high
-        exists = Sql("EXISTS (SELECT 1 FROM date WHERE rid = @rid AND param = ? AND ", (pid,))
+        exists = Sql("EXISTS (SELECT 1 FROM date NOT INDEXED WHERE rid = @rid AND param = ? AND ", (pid,))
         return Node(
             where=exists + date_where(prefix, low, high) + Sql(")"),
             listing=list_dates(pid, prefix, low, high),
@@ -162,7 +111,7 @@ class Compiler:
 
     def _reference(self, pid: int, reference: Reference) -> Node:
         nodes = [self._target(pid, rid, reference.version) for rid in self._targets(reference)]
-        return _any(tuple(nodes))
+        return some(tuple(nodes))
 
     def _targets(self, reference: Reference) -> list[int]:
         if reference.type is not None:
@@ -174,25 +123,33 @@ class Compiler:
 
     @staticmethod
     def _target(pid: int, rid: int, version: str | None) -> Node:
-        node = _listed((Posting("reference", pid, rid),))
+        node = listed((Posting("reference", pid, rid),))
         if version is None:
             return node
         return Node(
-            where=node.where + Sql(" AND ") + _in_blob("has_reference", pid, rid, version),
+            where=all_of([node.where, _in_blob("has_reference", pid, rid, version)]),
             postings=node.postings,
             exact=False,
         )
 
 
-def _listed(postings: tuple[Posting, ...]) -> Node:
-    return Node(where=postings_where(postings), postings=postings) if postings else NOTHING
+def leaves(criterion: Criterion) -> int:
+    """Count what has to be looked up to compile a criterion."""
+    match criterion:
+        case AllOf(criteria) | AnyOf(criteria):
+            return sum(leaves(each) for each in criteria)
+        case Ids(ids=ids):
+            return len(ids)
+    return 1
 
 
 def _text(pid: int, prefix: str) -> Node:
     end = prefix_end(prefix)
     where = Sql("folded >= ?", (prefix,)) + (Sql(" AND folded < ?", (end,)) if end is not None else Sql(""))
     return Node(
-        where=Sql("EXISTS (SELECT 1 FROM string WHERE rid = @rid AND param = ? AND ", (pid,)) + where + Sql(")"),
+        where=Sql("EXISTS (SELECT 1 FROM string NOT INDEXED WHERE rid = @rid AND param = ? AND ", (pid,))
+        + where
+        + Sql(")"),
         listing=Sql("SELECT rid FROM string INDEXED BY string_folded WHERE param = ? AND ", (pid,)) + where,
     )
 
@@ -200,65 +157,3 @@ def _text(pid: int, prefix: str) -> Node:
 def _in_blob(function: str, *args: int | str | None) -> Sql:
     marks = ", ".join("?" * len(args))
     return Sql(f"{function}((SELECT postings FROM resource WHERE rid = @rid), {marks})", args)
-
-
-def _all(nodes: tuple[Node, ...]) -> Node:
-    if any(node is NOTHING for node in nodes):
-        return NOTHING
-    parts = tuple(part for node in nodes if node is not EVERYTHING for part in node.conjuncts)
-    if len(parts) < 2:
-        return parts[0] if parts else EVERYTHING
-    listed = next((node for node in parts if node.postings), None) or next(
-        (node for node in parts if node.listing), None
-    )
-    bounds = UNBOUNDED
-    for part in parts:
-        bounds = bounds.both(part.bounds)
-    return Node(
-        where=Sql("(") + join(" AND ", (part.where for part in parts)) + Sql(")"),
-        postings=listed.postings if listed else (),
-        listing=listed.listing if listed else None,
-        exact=False,
-        bounds=bounds,
-        parts=parts,
-    )
-
-
-def _any(nodes: tuple[Node, ...]) -> Node:
-    if any(node is EVERYTHING for node in nodes):
-        return EVERYTHING
-    nodes = tuple(node for node in nodes if node is not NOTHING)
-    if len(nodes) < 2:
-        return nodes[0] if nodes else NOTHING
-    # Alternatives that are nothing but lists are tested, and listed, together.
-    plain = tuple(dict.fromkeys(posting for node in nodes if node.exact for posting in node.postings))
-    others = [node for node in nodes if not (node.exact and node.postings)]
-    if not others:
-        return _listed(plain)
-    tests = [postings_where(plain)] if plain else []
-    bounds = nodes[0].bounds
-    for node in nodes:
-        bounds = bounds.either(node.bounds)
-    return Node(
-        where=any_of([*tests, *(node.where for node in others)]),
-        postings=tuple(dict.fromkeys(posting for node in nodes for posting in node.postings))
-        if all(node.postings for node in nodes)
-        else (),
-        listing=_union(plain, others),
-        exact=all(node.exact for node in nodes),
-        bounds=bounds,
-    )
-
-
-def _union(plain: tuple[Posting, ...], others: Sequence[Node]) -> Sql | None:
-    listings = [rids for node in others if (rids := node.rids)]
-    if len(listings) < len(others) or len(listings) + len(plain) > _COMPOUND:
-        return None
-    # Wrapped, because a list may itself be a compound.
-    return join(
-        " UNION ALL ",
-        (
-            Sql("SELECT rid FROM (") + rids + Sql(")")
-            for rids in (*([postings_rids(plain)] if plain else []), *listings)
-        ),
-    )

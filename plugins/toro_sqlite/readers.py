@@ -34,15 +34,12 @@ class Readers:
         self._pool = ThreadPoolExecutor(_THREADS, "toro-sqlite-reader")
         self._idle: list[Names] = []
         self._turns = asyncio.Semaphore(_THREADS)
-        self._deadline = 0.0
         self._closed = False
         self._inline = Names(connect())
-        self._inline.connection.set_progress_handler(self._overruns, _INLINE_STEPS)
 
     def now(self, work: Callable[[Names], T]) -> T:
         """Run a point read here."""
         self._check_open()
-        self._deadline = float("inf")
         try:
             return work(self._inline)
         except sqlite3.Error as error:
@@ -51,7 +48,8 @@ class Readers:
     async def soon(self, work: Callable[[Names], T]) -> T:
         """Run here within the budget, else again on a thread."""
         self._check_open()
-        self._deadline = time.monotonic() + _INLINE_SECONDS
+        deadline = time.monotonic() + _INLINE_SECONDS
+        self._inline.connection.set_progress_handler(lambda: time.monotonic() > deadline, _INLINE_STEPS)
         try:
             return _snapshot(self._inline, work)
         except sqlite3.Error as error:
@@ -96,18 +94,19 @@ class Readers:
         if not done.cancelled():
             done.exception()  # looked at, so that a cancelled caller's is not "never retrieved"
 
-    def _overruns(self) -> bool:
-        return time.monotonic() > self._deadline
-
     def _check_open(self) -> None:
         if self._closed:
             raise StorageBusy("the storage is closed")
 
 
 def _snapshot(names: Names, work: Callable[[Names], T]) -> T:
+    """Run the work in one read transaction, and take the connection's progress handler away after it."""
     connection = names.connection
-    connection.execute("BEGIN")
     try:
+        connection.execute("BEGIN")
         return work(names)
     finally:
-        connection.execute("ROLLBACK")
+        # What stopped the work must not stop this too: SQLite counts a statement's steps over all its runs.
+        connection.set_progress_handler(None, 0)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -1,63 +1,42 @@
-"""Index rows as postings: what is inserted for a version, and what is deleted again when it is no longer the current one.
-
-The postings of a resource are also kept beside it as one small blob, since only their lists, not the resource, can be looked up
-in the posting tables.
-"""
+"""Index rows as postings: what is inserted for a version, and deleted again when it is no longer the current one."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import msgspec
-
 from toro_core.storage import Rows
+from toro_sqlite.blobs import Blob, OrderEntry, Span, decode, encode, pid_of, span_of
 from toro_sqlite.names import Gap, NewNames
 
-__all__ = ["COMPARTMENT", "Sheet", "has_reference", "has_token"]
+__all__ = ["COMPARTMENT", "Sheet"]
 
 COMPARTMENT = "_compartment"
 """The parameter under which the patients are posted in whose compartments a resource lies."""
-
-_Token: TypeAlias = tuple[int, str, int]
-_Reference: TypeAlias = tuple[int, int, str]
-_Uri: TypeAlias = tuple[int, int]
-_Postings: TypeAlias = tuple[list[_Token], list[_Reference], list[_Uri]]
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Postings).decode
 
 _INSERT = {
     "token": "INSERT INTO token (param, code, system, sort, rid) VALUES (?, ?, ?, ?, ?)",
     "reference": "INSERT INTO reference (param, target, sort, rid) VALUES (?, ?, ?, ?)",
     "uri": "INSERT INTO uri (param, value, sort, rid) VALUES (?, ?, ?, ?)",
+    "ordering": "INSERT INTO ordering (param, low, rid, high) VALUES (?, ?, ?, ?)",
     "date": "INSERT INTO date (rid, param, low, high) VALUES (?, ?, ?, ?)",
     "string": "INSERT INTO string (rid, param, n, folded, exact) VALUES (?, ?, ?, ?, ?)",
-    "ordering": "INSERT INTO ordering (rid, param, low, high) VALUES (?, ?, ?, ?)",
 }
 _DELETE = {
     "token": "DELETE FROM token WHERE param = ? AND code = ? AND system = ? AND sort = ? AND rid = ?",
     "reference": "DELETE FROM reference WHERE param = ? AND target = ? AND sort = ? AND rid = ?",
     "uri": "DELETE FROM uri WHERE param = ? AND value = ? AND sort = ? AND rid = ?",
+    "ordering": "DELETE FROM ordering WHERE param = ? AND low = ? AND rid = ? AND high IS ?",
     "date": "DELETE FROM date WHERE rid = ?",
     "string": "DELETE FROM string WHERE rid = ?",
-    "ordering": "DELETE FROM ordering WHERE rid = ?",
 }
+_KEPT = ("token", "reference", "uri", "ordering")
+"""Tables in which a row is deleted by all that it is made of."""
 
 _Row: TypeAlias = tuple[int | str | None, ...]
-
-
-def has_token(postings: bytes | None, pid: int, code: str | None, system: int | None) -> bool:
-    """Tell whether a resource's blob has such a token; None is any. For what no posting list answers."""
-    return postings is not None and any(
-        p == pid and (code is None or c == code) and (system is None or s == system) for p, c, s in _decode(postings)[0]
-    )
-
-
-def has_reference(postings: bytes | None, pid: int, target: int, version: str) -> bool:
-    """Tell whether a resource's blob refers to this version of the target."""
-    return postings is not None and (pid, target, version) in _decode(postings)[1]
+_Rows: TypeAlias = dict[str, list[_Row]]
 
 
 @dataclass(slots=True)
@@ -65,8 +44,8 @@ class Sheet:
     """The inserts and deletes of many resources, applied table by table in key order: that keeps bulk writes sequential."""
 
     names: NewNames
-    inserts: dict[str, list[_Row]] = field(default_factory=lambda: {table: [] for table in _INSERT})
-    deletes: dict[str, list[_Row]] = field(default_factory=lambda: {table: [] for table in _DELETE})
+    inserts: _Rows = field(default_factory=lambda: {table: [] for table in _INSERT})
+    deletes: _Rows = field(default_factory=lambda: {table: [] for table in _DELETE})
 
     def add(self, rid: int, tid: int, sort: int, rows: Rows) -> bytes:
         """Index the resource by these rows and return the blob to keep beside it."""
@@ -81,20 +60,20 @@ class Sheet:
             pid, patient = names.make_param(tid, COMPARTMENT), names.make_type("Patient")
             references |= {(pid, names.make_resource(patient, id), "") for id in rows.compartments}
         uris = {(names.make_param(tid, row.param), names.make_value(row.value)) for row in rows.uris}
-        postings = (list(tokens), list(references), list(uris))
-        self._post(self.inserts, rid, sort, postings)
+        blob = (list(tokens), list(references), list(uris), self._orders(tid, rows))
+        _post(self.inserts, rid, sort, blob)
         self._add_ranges(rid, tid, sort, rows)
-        return _encode(postings)
+        return encode(blob)
 
     def remove(self, rid: int, sort: int, blob: bytes) -> None:
         """Take the resource out of the index; `sort` and `blob` are those kept beside it."""
-        self._post(self.deletes, rid, sort, _decode(blob))
-        for table in ("date", "string", "ordering"):
+        _post(self.deletes, rid, sort, decode(blob))
+        for table in ("date", "string"):
             self.deletes[table].append((rid,))
 
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write it all."""
-        for table in ("token", "reference", "uri"):
+        for table in _KEPT:
             kept = set(self.deletes[table]).intersection(self.inserts[table])
             if kept:
                 self.deletes[table] = [row for row in self.deletes[table] if row not in kept]
@@ -102,17 +81,26 @@ class Sheet:
         for statements, sheet in ((_DELETE, self.deletes), (_INSERT, self.inserts)):
             for table, rows in sheet.items():
                 if rows:
-                    # The columns in which rows differ first have one type in every table, so tuples compare.
-                    rows.sort()
+                    # Only an ordering's values may be of two types.
+                    rows.sort(key=_as_stored if table == "ordering" else None)
                     connection.executemany(statements[table], rows)
 
-    @staticmethod
-    def _post(sheet: dict[str, list[_Row]], rid: int, sort: int, postings: _Postings) -> None:
-        tokens, references, uris = postings
-        sheet["token"] += [(pid, code, system, sort, rid) for pid, code, system in tokens]
-        # A resource may refer to several versions of one target; the list holds the target once.
-        sheet["reference"] += {(pid, target, sort, rid) for pid, target, _ in references}
-        sheet["uri"] += [(pid, value, sort, rid) for pid, value in uris]
+    def _orders(self, tid: int, rows: Rows) -> list[OrderEntry]:
+        """Say what the resource is sorted by; most of it is in its codes and its references' targets already."""
+        codes = _spans((row.param, row.code) for row in rows.tokens)
+        targets = _spans((row.param, f"{row.type}/{row.id}") for row in rows.references)
+        entries: dict[int, OrderEntry] = {}
+        for row in rows.orders:
+            pid = self.names.make_param(tid, row.param)
+            span = (row.low, row.high)
+            if row.param not in codes and targets.get(row.param) == span:
+                self.names.note_by_target(pid)
+                entries[pid] = pid
+            elif codes.get(row.param) == span:
+                entries[pid] = pid
+            else:
+                entries[pid] = (pid, row.low, None if row.high == row.low else row.high)
+        return list(entries.values())
 
     def _add_ranges(self, rid: int, tid: int, sort: int, rows: Rows) -> None:
         param = self.names.make_param
@@ -122,7 +110,30 @@ class Sheet:
         self.inserts["date"] += dates
         strings = {(param(tid, row.param), row.folded, row.exact) for row in rows.strings}
         self.inserts["string"] += [(rid, pid, n, folded, exact) for n, (pid, folded, exact) in enumerate(strings)]
-        orders = {param(tid, row.param): row for row in rows.orders}
-        self.inserts["ordering"] += [
-            (rid, pid, row.low, None if row.high == row.low else row.high) for pid, row in orders.items()
-        ]
+
+
+def _post(sheet: _Rows, rid: int, sort: int, blob: Blob) -> None:
+    tokens, references, uris, orders = blob
+    sheet["token"] += [(pid, code, system, sort, rid) for pid, code, system in tokens]
+    # A resource may refer to several versions of one target; the list holds the target once.
+    sheet["reference"] += {(pid, target, sort, rid) for pid, target, _ in references}
+    sheet["uri"] += [(pid, value, sort, rid) for pid, value in uris]
+    for entry in orders:
+        span = span_of(blob, entry)
+        # What targets say has no index: their names would be the longest part of it.
+        if span is not None:
+            low, high = span
+            sheet["ordering"].append((pid_of(entry), low, rid, None if high == low else high))
+
+
+def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:
+    spans: dict[str, tuple[str, str]] = {}
+    for param, value in values:
+        low, high = spans.get(param, (value, value))
+        spans[param] = (min(low, value), max(high, value))
+    return {**spans}
+
+
+def _as_stored(row: _Row) -> tuple[object, ...]:
+    """Sort numbers before texts, as SQLite does."""
+    return (row[0], isinstance(row[1], str), row[1], row[2])

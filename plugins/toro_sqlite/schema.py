@@ -1,9 +1,10 @@
 """The tables, and how they come to be.
 
 Postings (`token`, `reference`, `uri`) carry the resource's sort value in their key, so that one posting list is read in the order
-of the answer and another is probed with one exact key. Ranges (`date`, `string`) and sort keys (`ordering`) are clustered by
-resource and indexed by value. Types, parameters, systems and uris are numbers; a reference's target is a row of `resource`,
-made without a version where the target is not stored. See docs/adr/0002-storage-contract-first-cut.md.
+of the answer and another is probed with one exact key. Ranges (`date`, `string`) are clustered by resource and indexed by value,
+sort keys (`ordering`) by value alone. Types, parameters, systems and uris are numbers; a reference's target is a row of
+`resource`, made without a version where the target is not stored.
+See docs/adr/0002-storage-contract-first-cut.md.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at INTEGER NOT NULL)",
         "INSERT INTO clock VALUES (1, 0, 0)",
         "CREATE TABLE type (tid INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        # by_target: the sort keys are the references' targets, and not in `ordering`.
         # low_min … high_max bound how far the parameter's dates lie from the sort values of their resources.
         "CREATE TABLE param (pid INTEGER PRIMARY KEY, tid INTEGER NOT NULL, code TEXT NOT NULL,"
+        " by_target INTEGER NOT NULL DEFAULT 0,"
         " low_min INTEGER, low_max INTEGER, high_min INTEGER, high_max INTEGER, UNIQUE (tid, code))",
         "CREATE TABLE value (uid INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
         "INSERT INTO value VALUES (0, '')",
@@ -53,9 +56,8 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE string (rid INTEGER, param INTEGER, n INTEGER, folded TEXT, exact TEXT,"
         " PRIMARY KEY (rid, param, n)) WITHOUT ROWID",
         "CREATE INDEX string_folded ON string (param, folded)",
-        # high is null where it equals low.
-        "CREATE TABLE ordering (rid INTEGER, param INTEGER, low, high, PRIMARY KEY (rid, param)) WITHOUT ROWID",
-        "CREATE INDEX ordering_low ON ordering (param, low, rid, high)",
+        # high is null where it equals low; what a resource is sorted by is in its postings too.
+        "CREATE TABLE ordering (param INTEGER, low, rid INTEGER, high, PRIMARY KEY (param, low, rid)) WITHOUT ROWID",
         "CREATE INDEX ordering_high ON ordering (param, high, rid) WHERE high IS NOT NULL",
         "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, expires_at INTEGER)"
         " WITHOUT ROWID",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Sql", "Value", "any_of", "join"]
+from toro_core.errors import TooCostly
+
+__all__ = ["MOST_ARGS", "Sql", "Value", "all_of", "any_of", "execute", "join"]
 
 Value: TypeAlias = int | str | bytes | None
+
+MOST_ARGS = 32_000
+"""Values a statement may have: every SQLite takes as many."""
 
 _NAME = re.compile(r":(\w+)")
 
@@ -40,10 +46,25 @@ def join(separator: str, parts: Iterable[Sql]) -> Sql:
 
 
 def any_of(conditions: Sequence[Sql]) -> Sql:
-    """Join with OR as a balanced tree: SQLite bounds the depth of an expression."""
-    if not conditions:
-        return Sql("0")
+    """Join with OR; none of nothing holds."""
+    return _tree(" OR ", conditions) if conditions else Sql("0")
+
+
+def all_of(conditions: Sequence[Sql]) -> Sql:
+    """Join with AND; all of nothing hold."""
+    return _tree(" AND ", conditions) if conditions else Sql("1")
+
+
+def execute(connection: sqlite3.Connection, sql: Sql) -> sqlite3.Cursor:
+    """Run a statement. Raises TooCostly where it has more values than SQLite takes."""
+    if len(sql.args) > MOST_ARGS:
+        raise TooCostly(f"the search has more than {MOST_ARGS} values; ask for fewer alternatives at once")
+    return connection.execute(sql.text, sql.args)
+
+
+def _tree(operator: str, conditions: Sequence[Sql]) -> Sql:
+    """Nest in a balanced tree, since SQLite bounds the depth of an expression."""
     if len(conditions) == 1:
         return conditions[0]
     half = len(conditions) // 2
-    return Sql("(") + any_of(conditions[:half]) + Sql(" OR ") + any_of(conditions[half:]) + Sql(")")
+    return Sql("(") + _tree(operator, conditions[:half]) + Sql(operator) + _tree(operator, conditions[half:]) + Sql(")")

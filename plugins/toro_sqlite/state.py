@@ -10,6 +10,7 @@ from toro_core.errors import StateConflict
 from toro_core.storage import StateRecord
 from toro_sqlite.names import Names
 from toro_sqlite.ranges import prefix_end
+from toro_sqlite.sql import Sql, execute
 from toro_sqlite.transaction import Transaction, now
 
 __all__ = ["delete_state", "get_state", "list_state", "put_state"]
@@ -53,9 +54,11 @@ def get_state(names: Names, key: str) -> StateRecord | None:
 
 def list_state(names: Names, prefix: str) -> list[StateRecord]:
     """Return the live records under a prefix, in key order."""
-    end = prefix_end(prefix)
-    sql = f"SELECT {_COLUMNS} FROM state WHERE key >= ? AND (? IS NULL OR key < ?) AND {_LIVE} ORDER BY key"
-    return [_record(row) for row in names.connection.execute(sql, (prefix, end, end, now()))]
+    where = Sql("key >= ?", (prefix,))
+    if (end := prefix_end(prefix)) is not None:
+        where += Sql(" AND key < ?", (end,))
+    sql = Sql(f"SELECT {_COLUMNS} FROM state WHERE ") + where + Sql(f" AND {_LIVE} ORDER BY key", (now(),))
+    return [_record(row) for row in execute(names.connection, sql)]
 
 
 def _expect(connection: sqlite3.Connection, key: str, if_revision: int | None) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
+from toro_core.errors import StorageBusy
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import Capability, HistoryPlan, Key, Page, StateRecord, Storage, Stored, Write
 from toro_sqlite import pages, reads, state
@@ -15,13 +16,14 @@ from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
 from toro_sqlite.faults import fault
 from toro_sqlite.location import database_path, prepare
+from toro_sqlite.query import leaves
 from toro_sqlite.readers import Readers
 from toro_sqlite.writer import Writer
 
 __all__ = ["SqliteStorage", "open_sqlite"]
 
 _INLINE_KEYS = 100
-"""Keys up to which many reads are still quick."""
+"""Keys, or parts of a criterion, up to which looking each up is still quick."""
 
 
 @asynccontextmanager
@@ -37,6 +39,9 @@ async def open_sqlite(url: str, *, lock_seconds: float = 5.0, max_bytes: int | N
         connection = await asyncio.to_thread(partial(open_writer, path, timeout=lock_seconds, max_bytes=max_bytes))
     except sqlite3.Error as error:
         raise fault(error) from error
+    except OSError as error:
+        message = f"the database file cannot be opened or made ({error.strerror}); look at its path and permissions"
+        raise StorageBusy(message) from error
     writer = Writer(connection, asyncio.get_running_loop())
     try:
         readers = Readers(partial(open_reader, path, timeout=lock_seconds))
@@ -77,11 +82,13 @@ class SqliteStorage:
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
-        return await self._readers.soon(lambda names: pages.page(names, plan))
+        run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
+        return await run(lambda names: pages.page(names, plan))
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
-        return await self._readers.soon(lambda names: pages.count(names, plan, at_most))
+        run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
+        return await run(lambda names: pages.count(names, plan, at_most))
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""

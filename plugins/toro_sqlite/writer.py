@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -76,7 +77,9 @@ class Writer:
             jobs, last = self._group()
             if jobs:
                 outcomes = self._settle(jobs)
-                self._loop.call_soon_threadsafe(_answer, outcomes)
+                # A loop that was stopped without closing its storage asks for no answers.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(_answer, outcomes)
         self._connection.close()
 
     def _group(self) -> tuple[list[_Job], bool]:
@@ -137,9 +140,7 @@ class Writer:
         connection.execute("SAVEPOINT job")
         try:
             result = job.work(transaction)
-        except sqlite3.OperationalError as error:
-            raise _JobError from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise _JobError from error
         except Exception as error:
             connection.execute("ROLLBACK TO job")

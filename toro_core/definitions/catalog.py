@@ -1,8 +1,9 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
-`hierarchies.json`, `summaries.json` and `resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is
-cardinality, types joined by `|`, and the required value set where there is one.
+`hierarchies.json`, `summaries.json` and `resources/TYPE.json`. An element is one string:
+`1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`, and the required value set
+where there is one.
 """
 
 from __future__ import annotations

@@ -7,22 +7,22 @@ has, not what its type could have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from toro_core.definitions import Definitions
 from toro_core.definitions.facts import SearchParameterFacts
-from toro_core.fhirpath.branches import Branch
+from toro_core.fhirpath.branches import Branch, Run, closure
 from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import Collected, Convert, converter
-from toro_core.search.searchable import Searchable, key_parameter, searchables
-from toro_core.storage import MISSING, OrderRow, Rows
+from toro_core.search.layout import Searchable, layout
+from toro_core.storage import MISSING, DateRow, GroupRow, OrderRow, QuantityRow, ReferenceRow, Rows
 
 __all__ = ["Extractor"]
 
-_RULES: Final = "1"
+_RULES: Final = "2"
 """Counts the changes of what is extracted from the same definitions."""
 _ORDER_LENGTH: Final = 64
 """Text is cut to this many characters for sorting; order beyond that serves nobody."""
@@ -51,12 +51,18 @@ class Extractor:
         return {code: found.facts for code, found in self.searchables(resource_type).items()}
 
     def searchables(self, resource_type: str) -> Mapping[str, Searchable]:
-        """Return the search parameters that work with the types of their values."""
-        return self._type(resource_type).searchables
+        """Return the search parameters that work and what they are answered from."""
+        return self._type(resource_type).layout.searchables
 
-    def key(self, resource_type: str) -> str | None:
-        """Return the date parameter that is the type's sort value; None stands for the time of the commit."""
-        return self._type(resource_type).key
+    def sort_key(self, resource_type: str, code: str) -> str | None:
+        """Return what to sort by for a parameter, None for the type's own sort value. Raises KeyError where it has no order."""
+        layout = self._type(resource_type).layout
+        order = layout.sorts[code]
+        return None if layout.key is not None and order == layout.sorts[layout.key] else order
+
+    def references_in(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
+        """Return the reference rows of these names alone."""
+        return self._type(str(resource["resourceType"])).references(resource, params)
 
     def systems(self, branch: Branch) -> Mapping[str, str]:
         """Return the systems of the codes that the branch's element allows, where its binding says them."""
@@ -71,10 +77,23 @@ class Extractor:
 
 @dataclass(slots=True)
 class _Node:
-    """A JSON member that expressions pass through or end at."""
+    """A JSON member that expressions pass through or end at; `group` names the group that each of its values makes."""
 
     converts: list[Convert] = field(default_factory=list)
     children: dict[str, _Node] = field(default_factory=dict)
+    group: str = ""
+    members: frozenset[str] = frozenset()
+
+    def at(self, path: Iterable[str]) -> _Node:
+        node = self
+        for member in path:
+            node = node.children.setdefault(member, _Node())
+        return node
+
+
+@dataclass(slots=True)
+class _Found(Collected):
+    groups: list[GroupRow] = field(default_factory=list)
 
 
 class _Type:
@@ -82,60 +101,102 @@ class _Type:
 
     def __init__(self, extractor: Extractor, resource_type: str) -> None:
         definitions = extractor.definitions
-        self.searchables = searchables(definitions, resource_type)
-        self.key = key_parameter(self.searchables)
+        self.layout = layout(definitions, resource_type)
+        searchables = self.layout.searchables
         self._is_patient = resource_type == "Patient"
-        self._compartment = frozenset(definitions.compartment(resource_type))
+        self._compartment = {
+            part.param
+            for code in definitions.compartment(resource_type)
+            if code in searchables
+            for part in searchables[code].parts
+        }
+        key = self.layout.key
+        self._key = {part.param for part in searchables[key].parts} if key else None
+        self._orders: dict[str, tuple[str, ...]] = {}
+        for order, cells in self.layout.orders.items():
+            for name in cells:
+                self._orders[name] = (*self._orders.get(name, ()), order)
         self._members = _Node()
-        for code, parameter in self.searchables.items():
-            for branch in parameter.branches:
+        self._links: list[tuple[str, Run, Convert]] = []
+        targets = _targets(searchables.values())
+        for cell in self.layout.cells:
+            for branch in cell.branches:
                 convert = converter(
-                    code, parameter.facts.type, branch.type, extractor.references, extractor.systems(branch)
+                    cell.name,
+                    cell.type,
+                    branch.type,
+                    extractor.references,
+                    systems=extractor.systems(branch),
+                    targets=targets.get(cell.name, frozenset()),
                 )
-                node = self._members
-                for member in branch.path:
-                    node = node.children.setdefault(member, _Node())
-                node.converts.append(_after(branch, convert))
+                self._members.at(branch.path).converts.append(_after(branch, convert))
+                if cell.type == "reference":
+                    self._links.append((cell.name, closure(branch), convert))
+        for path, (group, members) in self.layout.groups.items():
+            node = self._members.at(path)
+            node.group, node.members = group, members
 
     def rows(self, resource: JsonObject) -> Rows:
-        found = Collected()
+        found = _Found()
         for convert in self._members.converts:
             convert([resource], found)
-        _walk(self._members, resource, found)
+        _walk(self._members.children, resource, found)
         return Rows(
-            sort=self._sort(found),
+            sort=None if self._key is None else self._sort(found.dates, self._key),
             tokens=_distinct(found.tokens),
             strings=_distinct(found.strings),
             dates=_distinct(found.dates),
             references=_distinct(found.references),
             uris=_distinct(found.uris),
-            orders=self._orders(found),
+            numbers=_distinct(found.numbers),
+            quantities=_distinct(found.quantities),
+            groups=tuple(found.groups),
+            orders=self._ordered(found),
             compartments=self._compartments(resource, found),
         )
 
-    def _sort(self, found: Collected) -> int | None:
-        if self.key is None:
-            return None
-        return min((row.low for row in found.dates if row.param == self.key), default=MISSING)
+    def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
+        found = Collected()
+        for name, run, convert in self._links:
+            if name in params:
+                convert(run([resource]), found)
+        return found.references
 
-    def _orders(self, found: Collected) -> tuple[OrderRow, ...]:
-        values: list[tuple[str, int | str]] = [(param, code[:_ORDER_LENGTH]) for param, _, code in found.tokens]
-        values += [(param, folded[:_ORDER_LENGTH]) for param, folded, _ in found.strings]
-        values += [(param, low) for param, low, _ in found.dates]
-        values += [(param, f"{type_}/{id_}") for param, type_, id_, _ in found.references]
-        values += [(param, value[:_ORDER_LENGTH]) for param, value in found.uris]
+    @staticmethod
+    def _sort(dates: list[DateRow], key: set[str]) -> int:
+        return min((row.low for row in dates if row.param in key), default=MISSING)
+
+    def _ordered(self, found: Collected) -> tuple[OrderRow, ...]:
+        orders = self._orders
+        values: list[tuple[str, Any]] = [(row[0], row[2][:_ORDER_LENGTH]) for row in found.tokens if row[2]]
+        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.strings]
+        values += [row[:2] for row in found.dates]
+        values += [(row[0], f"{row[1]}/{row[2]}") for row in found.references]
+        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.uris]
+        values += [row[:2] for row in found.numbers]
+        values += [(row[0], row[3]) for row in _in_order(found.quantities)]
         bounds: dict[str, OrderRow] = {}
         for param, value in values:
-            order = bounds.get(param)
-            bounds[param] = OrderRow(param, value, value) if order is None else _widened(order, value)
-        bounds.pop(self.key or "", None)
+            for name in orders.get(param, ()):
+                order = bounds.get(name)
+                bounds[name] = OrderRow(name, value, value) if order is None else _widened(order, value)
         return tuple(bounds.values())
 
     def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
-        patients = [row.id for row in found.references if row.type == "Patient" and row.param in self._compartment]
+        patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
         return _distinct(patients)
+
+
+def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
+    """Return by rows the types to which references are told apart."""
+    found: dict[str, frozenset[str]] = {}
+    for searchable in searchables:
+        for param, target in searchable.parts:
+            if target:
+                found[param] = found.get(param, frozenset()) | {target}
+    return found
 
 
 def _after(branch: Branch, convert: Convert) -> Convert:
@@ -143,18 +204,71 @@ def _after(branch: Branch, convert: Convert) -> Convert:
     return convert if run is None else lambda values, found: convert(run(values), found)
 
 
-def _walk(node: _Node, value: Any, found: Collected) -> None:
-    children = node.children
-    for member, inner in value.items():
-        child = children.get(member)
-        if child is None or inner is None:
+def _walk(children: dict[str, _Node], value: Any, found: _Found) -> None:
+    for member in children.keys() & value.keys():
+        inner, node = value[member], children[member]
+        if inner is None:
             continue
         values = inner if type(inner) is list else [inner]
-        for convert in child.converts:
+        if node.group:
+            _walk_group(node, values, found)
+            continue
+        for convert in node.converts:
             convert(values, found)
-        if child.children:
+        if node.children:
             for one in values:
-                _walk(child, one, found)
+                if one is not None:
+                    _walk(node.children, one, found)
+
+
+def _walk_group(node: _Node, values: list[Any], found: _Found) -> None:
+    """Extract each value by itself, so that what stands together stays together."""
+    for value in values:
+        own = _Found()
+        for convert in node.converts:
+            convert([value], own)
+        _walk(node.children, value, own)
+        found.tokens += own.tokens
+        found.strings += own.strings
+        found.dates += own.dates
+        found.references += own.references
+        found.uris += own.uris
+        found.numbers += own.numbers
+        found.quantities += own.quantities
+        members = node.members
+        rows = Rows(
+            tokens=tuple(row for row in own.tokens if row[0] in members),
+            strings=tuple(row for row in own.strings if row[0] in members),
+            dates=tuple(row for row in own.dates if row[0] in members),
+            references=tuple(row for row in own.references if row[0] in members),
+            uris=tuple(row for row in own.uris if row[0] in members),
+            numbers=tuple(row for row in own.numbers if row[0] in members),
+            quantities=tuple(row for row in own.quantities if row[0] in members),
+        )
+        if _names(rows) > 1:
+            found.groups.append(GroupRow(node.group, rows))
+
+
+def _names(rows: Rows) -> int:
+    """Count the names of rows: one alone makes no pair."""
+    kinds: tuple[tuple[tuple[Any, ...], ...], ...] = (
+        rows.tokens,
+        rows.strings,
+        rows.dates,
+        rows.references,
+        rows.uris,
+        rows.numbers,
+        rows.quantities,
+    )
+    return len({row[0] for kind in kinds for row in kind})
+
+
+def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
+    """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
+    if len(rows) < 2:
+        return rows
+    systematic = {row.param for row in rows if row.system}
+    return [row for row in rows if row.system or row.param not in systematic]
 
 
 def _distinct(rows: list[_Row]) -> tuple[_Row, ...]:

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from toro_core._gen.toro.v1 import resource_pb2 as toro_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"_\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\"=\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"{\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\"N\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xa9\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xc2\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameterB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*@\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x32\xf6\x03\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"_\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\"=\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"{\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\"N\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xf4\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x13\n\x0b\x63ompartment\x18\x06 \x01(\t\x12#\n\x08\x65xposure\x18\x07 \x01(\x0b\x32\x11.toro.v1.Exposure\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\"\"\n\x08\x45xposure\x12\x16\n\x0eresource_types\x18\x01 \x03(\t\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xd7\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\tB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*Y\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x12\x17\n\x13SEARCH_MODE_INCLUDE\x10\x02\x32\xf6\x03\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'toro.v1.resource_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTENT']._serialized_start=1436
-  _globals['_CONTENT']._serialized_end=1488
-  _globals['_HANDLING']._serialized_start=1490
-  _globals['_HANDLING']._serialized_end=1569
-  _globals['_SEARCHMODE']._serialized_start=1571
-  _globals['_SEARCHMODE']._serialized_end=1635
+  _globals['_CONTENT']._serialized_start=1568
+  _globals['_CONTENT']._serialized_end=1620
+  _globals['_HANDLING']._serialized_start=1622
+  _globals['_HANDLING']._serialized_end=1701
+  _globals['_SEARCHMODE']._serialized_start=1703
+  _globals['_SEARCHMODE']._serialized_end=1792
   _globals['_GETRESOURCEREQUEST']._serialized_start=67
   _globals['_GETRESOURCEREQUEST']._serialized_end=140
   _globals['_GETRESOURCERESPONSE']._serialized_start=142
@@ -57,15 +57,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHPARAMETER']._serialized_start=702
   _globals['_SEARCHPARAMETER']._serialized_end=767
   _globals['_SEARCHRESOURCESREQUEST']._serialized_start=770
-  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=939
-  _globals['_SEARCHENTRY']._serialized_start=941
-  _globals['_SEARCHENTRY']._serialized_end=1026
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=1029
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=1223
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1225
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1318
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1320
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1434
-  _globals['_RESOURCESERVICE']._serialized_start=1638
-  _globals['_RESOURCESERVICE']._serialized_end=2140
+  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=1014
+  _globals['_EXPOSURE']._serialized_start=1016
+  _globals['_EXPOSURE']._serialized_end=1050
+  _globals['_SEARCHENTRY']._serialized_start=1052
+  _globals['_SEARCHENTRY']._serialized_end=1137
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=1140
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=1355
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=1357
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=1450
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1452
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1566
+  _globals['_RESOURCESERVICE']._serialized_start=1795
+  _globals['_RESOURCESERVICE']._serialized_end=2297
 # @@protoc_insertion_point(module_scope)

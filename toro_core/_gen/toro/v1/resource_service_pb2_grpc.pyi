@@ -42,7 +42,7 @@ class ResourceServiceStub:
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -60,7 +60,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -105,7 +105,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.SearchResourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.SearchResourcesResponse, _abc.Awaitable[_resource_service_pb2.SearchResourcesResponse]]:
-        """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+        """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
 
     @_abc_1.abstractmethod
     def ListVersions(

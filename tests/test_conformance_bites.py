@@ -1,0 +1,406 @@
+"""Backends broken on purpose, each caught by the test that is meant for its fault."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toro_core.errors import PreconditionFailed, StateConflict, StorageError
+from toro_core.search.plan import MISSING, AllOf, AnyOf, Criterion, Period, SearchPlan, Token
+from toro_core.storage import (
+    ANY,
+    Absent,
+    Capability,
+    HistoryPlan,
+    Key,
+    Page,
+    Rows,
+    StateRecord,
+    Storage,
+    Stored,
+    TokenRow,
+    Version,
+    Write,
+)
+from toro_core.testing import StorageConformance
+from toro_core.testing.making import write
+from toro_sqlite import open_sqlite
+
+
+class Sound:
+    """Passes everything on."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.storage.capabilities
+
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        return await self.storage.read(key, version)
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        return await self.storage.read_many(keys)
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        return await self.storage.commit(writes)
+
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(plan)
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return await self.storage.count(plan, at_most)
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        return await self.storage.history(plan)
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        return await self.storage.put_state(key, value, if_revision=if_revision, ttl=ttl)
+
+    async def get_state(self, key: str) -> StateRecord | None:
+        return await self.storage.get_state(key)
+
+    async def list_state(self, prefix: str) -> Sequence[StateRecord]:
+        return await self.storage.list_state(prefix)
+
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        return await self.storage.delete_state(key, if_revision=if_revision)
+
+
+class CommitsOneByOne(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        return [stored for each in writes for stored in await self.storage.commit([each])]
+
+
+class ExpectsNothing(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        return await self.storage.commit([dataclasses.replace(each, expect=ANY) for each in writes])
+
+
+class ChecksBeforeItWrites(Sound):
+    """The check and the write are two steps, so two callers may both pass the check."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        for each in writes:
+            if isinstance(each.expect, Version) and (await self.storage.read(each.key)).version != each.expect.number:
+                raise PreconditionFailed
+            await asyncio.sleep(0)
+        return await self.storage.commit([dataclasses.replace(each, expect=ANY) for each in writes])
+
+
+class RefusesTombstonesAsAbsent(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        for each in writes:
+            if isinstance(each.expect, Absent) and (await self.storage.read_many([each.key]))[0] is not None:
+                raise PreconditionFailed
+        return await self.storage.commit(writes)
+
+
+class SharesNoSequence(Sound):
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self._numbers = itertools.count(1)
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        stored = await self.storage.commit(writes)
+        return [dataclasses.replace(each, seq=next(self._numbers)) for each in stored]
+
+
+class StopsHalfWayWhenCancelled(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        done: list[Stored] = []
+        for each in writes:
+            done += await self.storage.commit([each])
+            await asyncio.sleep(0)
+        return done
+
+
+class KeepsOldRows(Sound):
+    """An update adds the new index rows and leaves the old ones."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self._rows: dict[Key, Rows] = {}
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        changed = []
+        for each in writes:
+            old = self._rows.get(each.key, Rows())
+            rows = dataclasses.replace(
+                each.rows, tokens=old.tokens + each.rows.tokens, strings=old.strings + each.rows.strings
+            )
+            self._rows[each.key] = rows
+            changed.append(dataclasses.replace(each, rows=rows))
+        return await self.storage.commit(changed)
+
+
+class ReadsInItsOwnOrder(Sound):
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        return await self.storage.read_many(sorted(keys))
+
+
+class ParsesJson(Sound):
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        stored = await self.storage.read(key, version)
+        return dataclasses.replace(stored, json=json.dumps(json.loads(stored.json)).encode() if stored.json else b"")
+
+
+class PagesByOffset(Sound):
+    async def search(self, plan: SearchPlan) -> Page:
+        start = int(plan.cursor[0] or 0) if plan.cursor else 0
+        page = await self.storage.search(dataclasses.replace(plan, limit=10_000, cursor=None))
+        rest = list(page.resources)[start:]
+        cursor = (start + plan.limit,) if len(rest) > plan.limit else None
+        return Page(resources=rest[: plan.limit], cursor=cursor)
+
+
+class PagesByKeyAlone(Sound):
+    """Goes on after the last key, and so skips the others that have it."""
+
+    async def search(self, plan: SearchPlan) -> Page:
+        page = await self.storage.search(plan)
+        if page.cursor is None or plan.sort.param == "_id":
+            return page
+        last = -(2**63) if plan.sort.descending else 2**63 - 1
+        return Page(resources=page.resources, cursor=(*page.cursor[:2], last))
+
+
+class AlwaysHasAnotherPage(Sound):
+    async def search(self, plan: SearchPlan) -> Page:
+        page = await self.storage.search(plan)
+        if page.cursor is None and len(page.resources) == plan.limit:
+            last = await self.storage.search(dataclasses.replace(plan, limit=max(1, plan.limit - 1)))
+            return Page(resources=page.resources, cursor=last.cursor or (0, 0, 0))
+        return page
+
+
+class CutsAndStops(Sound):
+    """Takes a page cut by bytes for the last one."""
+
+    async def search(self, plan: SearchPlan) -> Page:
+        page = await self.storage.search(plan)
+        return page if len(page.resources) == plan.limit else Page(resources=page.resources, cursor=None)
+
+
+class IgnoresBytes(Sound):
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(dataclasses.replace(plan, max_bytes=10**9))
+
+
+class SortsMissingLowest(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        lowest = [
+            dataclasses.replace(each, rows=dataclasses.replace(each.rows, sort=-(2**62)))
+            if each.rows.sort == MISSING
+            else each
+            for each in writes
+        ]
+        return await self.storage.commit(lowest)
+
+
+class SortsByOneValue(Sound):
+    """Sorts by the lowest value in both directions."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        changed = [
+            dataclasses.replace(
+                each,
+                rows=dataclasses.replace(
+                    each.rows, orders=tuple(order._replace(high=order.low) for order in each.rows.orders)
+                ),
+            )
+            for each in writes
+        ]
+        return await self.storage.commit(changed)
+
+
+class CountsAPage(Sound):
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return min(plan.limit, await self.storage.count(plan, at_most))
+
+
+class CountsOn(Sound):
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return await self.storage.count(plan)
+
+
+class ForgetsTheBoundary(Sound):
+    """Takes ge for gt."""
+
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(dataclasses.replace(plan, criterion=_as_gt(plan.criterion)))
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return await self.storage.count(dataclasses.replace(plan, criterion=_as_gt(plan.criterion)), at_most)
+
+
+def _as_gt(criterion: Criterion) -> Criterion:
+    if isinstance(criterion, Period) and criterion.prefix == "ge":
+        return dataclasses.replace(criterion, prefix="gt")
+    return criterion
+
+
+class NestsWrongly(Sound):
+    """Takes an AnyOf within an AllOf for an AllOf."""
+
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(dataclasses.replace(plan, criterion=_flat(plan.criterion)))
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return await self.storage.count(dataclasses.replace(plan, criterion=_flat(plan.criterion)), at_most)
+
+
+def _flat(criterion: Criterion) -> Criterion:
+    if isinstance(criterion, AllOf):
+        return AllOf(tuple(AllOf(each.criteria) if isinstance(each, AnyOf) else each for each in criterion.criteria))
+    return criterion
+
+
+class CutsTextAtNul(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        changed = []
+        for each in writes:
+            tokens = tuple(TokenRow(row.param, row.system, row.code.partition("\0")[0]) for row in each.rows.tokens)
+            changed.append(dataclasses.replace(each, rows=dataclasses.replace(each.rows, tokens=tokens)))
+        return await self.storage.commit(changed)
+
+
+class IgnoresSystems(Sound):
+    async def search(self, plan: SearchPlan) -> Page:
+        criterion = plan.criterion
+        if isinstance(criterion, Token) and criterion.code is not None:
+            criterion = dataclasses.replace(criterion, system=None)
+        return await self.storage.search(dataclasses.replace(plan, criterion=criterion))
+
+
+class FindsTheDeleted(Sound):
+    """Deletes by writing an empty version that is still found."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        kept = [write(each.key.id, each.rows, type=each.key.type) if each.body is None else each for each in writes]
+        return await self.storage.commit(kept)
+
+
+class HidesWhatItCan(Sound):
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset()
+
+
+class KeepsStateForEver(Sound):
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        return await self.storage.put_state(key, value, if_revision=if_revision, ttl=ttl and ttl + 3600)
+
+
+class RacesOverState(Sound):
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        record = await self.storage.get_state(key)
+        if if_revision is not None and if_revision != (record.revision if record else 0):
+            raise StateConflict
+        return await self.storage.put_state(key, value, ttl=ttl)
+
+
+class TakesPrefixesForPatterns(Sound):
+    async def list_state(self, prefix: str) -> Sequence[StateRecord]:
+        return await self.storage.list_state(prefix.partition("%")[0])
+
+
+BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
+    (
+        CommitsOneByOne,
+        "test_a_failing_write_in_the_middle_leaves_nothing",
+        {"spoiler": write("nobody", expect=Version(1)), "error": PreconditionFailed},
+    ),
+    (ExpectsNothing, "test_a_version_is_expected_exactly", {}),
+    (ExpectsNothing, "test_exactly_one_of_many_racing_creates_wins", {}),
+    (ChecksBeforeItWrites, "test_exactly_one_of_many_racing_updates_wins", {}),
+    (RefusesTombstonesAsAbsent, "test_absent_accepts_a_tombstone", {}),
+    (SharesNoSequence, "test_a_commit_has_one_sequence_and_time_and_neither_goes_back", {}),
+    (StopsHalfWayWhenCancelled, "test_a_cancelled_commit_is_whole_or_not_at_all", {}),
+    (KeepsOldRows, "test_an_update_moves_every_index_row", {}),
+    (ReadsInItsOwnOrder, "test_many_are_read_in_the_order_asked", {}),
+    (ParsesJson, "test_any_bytes_of_json_come_back_unchanged", {}),
+    (
+        PagesByOffset,
+        "test_a_resource_whose_key_stays_appears_once_whatever_is_written_meanwhile",
+        {"param": "_id", "descending": False},
+    ),
+    (
+        PagesByKeyAlone,
+        "test_a_resource_whose_key_stays_appears_once_whatever_is_written_meanwhile",
+        {"param": "key", "descending": False},
+    ),
+    (AlwaysHasAnotherPage, "test_a_cursor_comes_exactly_where_something_follows", {}),
+    (CutsAndStops, "test_a_page_is_cut_by_bytes_too_but_has_a_resource", {}),
+    (IgnoresBytes, "test_a_page_is_cut_by_bytes_too_but_has_a_resource", {}),
+    (SortsMissingLowest, "test_the_default_order_is_the_resources_own_sort_value_with_missing_ones_last", {}),
+    (SortsByOneValue, "test_a_parameter_sorts_by_its_lowest_ascending_and_its_highest_descending", {"texts": False}),
+    (CountsAPage, "test_a_count_is_of_all_that_match_and_stops_where_told", {}),
+    (CountsOn, "test_a_count_is_of_all_that_match_and_stops_where_told", {}),
+    (ForgetsTheBoundary, "test_every_prefix_keeps_to_its_boundaries", {"offset": 0, "scale": 1}),
+    (NestsWrongly, "test_criteria_combine", {}),
+    (NestsWrongly, "test_any_plan_finds_and_orders_as_the_reference_says", {"seed": 0}),
+    (CutsTextAtNul, "test_values_are_values_whatever_is_in_them", {}),
+    (IgnoresSystems, "test_a_token_is_found_by_system_code_or_both", {}),
+    (FindsTheDeleted, "test_ids_are_found_however_many_are_asked_for", {}),
+    (HidesWhatItCan, "test_a_past_version_is_read_by_its_number_where_history_is_kept", {}),
+    (HidesWhatItCan, "test_history_is_newest_first_with_tombstones_or_said_to_be_unsupported", {}),
+    (HidesWhatItCan, "test_an_expired_record_counts_as_absent", {}),
+    (KeepsStateForEver, "test_an_expired_record_counts_as_absent", {}),
+    (RacesOverState, "test_exactly_one_of_many_racing_puts_wins", {}),
+    (TakesPrefixesForPatterns, "test_records_are_listed_by_prefix_in_key_order", {}),
+]
+
+
+async def _run(broken: type[Sound], test: str, args: dict[str, Any], folder: Path) -> None:
+    async with open_sqlite(f"sqlite:///{folder}/toro.db") as storage:
+        await getattr(StorageConformance(), test)(broken(storage), **args)
+
+
+@pytest.mark.parametrize(
+    ("broken", "test", "args"), BITES, ids=[f"{broken.__name__}-{test[5:40]}" for broken, test, _ in BITES]
+)
+async def test_a_broken_backend_is_caught(broken: type[Sound], test: str, args: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception, StorageError)):
+        await _run(broken, test, args, tmp_path / "broken")
+    # The same test, given the same way, lets a sound backend pass: it was the fault that was caught.
+    await _run(Sound, test, args, tmp_path / "sound")
+
+
+def _forgetful(folder: Path) -> Callable[[], AbstractAsyncContextManager[Storage]]:
+    numbers = itertools.count()
+
+    @asynccontextmanager
+    async def reopen() -> AsyncIterator[Storage]:
+        async with open_sqlite(f"sqlite:///{folder}/{next(numbers)}.db") as storage:
+            yield storage
+
+    return reopen
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_closing_waits_for_commits_and_opening_again_shows_them",
+        "test_sequences_versions_and_revisions_continue_after_opening_again",
+    ],
+)
+async def test_a_backend_that_forgets_on_closing_is_caught(test: str, tmp_path: Path) -> None:
+    # A missing resource may show as a failed assertion or as the storage's own NotFound.
+    with pytest.raises(Exception, match=r"assert|does not exist"):
+        await getattr(StorageConformance(), test)(_forgetful(tmp_path))
