@@ -31,7 +31,7 @@ from toro_core.search.plan import (
 )
 from toro_core.storage import Key, ReferenceRow, Rows, TokenRow
 
-__all__ = ["Others", "matches", "order_key", "sort_value"]
+__all__ = ["Others", "matches", "order_key", "places", "sort_value"]
 
 _Interval: TypeAlias = tuple[int, int]
 _Range: TypeAlias = tuple[float, float]
@@ -111,7 +111,12 @@ def sort_value(sort: SortKey, key: Key, at: int, rows: Rows) -> float | str:
 
 def order_key(sort: Sequence[SortKey], key: Key, at: int, rows: Rows) -> tuple[_Place, ...]:
     """Return what resources are sorted by in Python: for each key in turn, missing values last."""
-    return tuple(_Place(sort_value(one, key, at, rows), one.descending) for one in sort)
+    return places(sort, [sort_value(one, key, at, rows) for one in sort])
+
+
+def places(sort: Sequence[SortKey], values: Sequence[float | str]) -> tuple[_Place, ...]:
+    """Return what sort values, one for each key, are compared as."""
+    return tuple(_Place(value, one.descending) for value, one in zip(values, sort, strict=True))
 
 
 class _Place:
