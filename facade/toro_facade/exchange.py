@@ -43,6 +43,8 @@ class Exchange:
     resource_type: str = ""
     resource_id: str = ""
     version_id: str = ""
+    compartment: str = ""
+    """The patient in whose compartment is searched, as in `Patient/123`."""
     media: Media = FHIR_JSON
     parameters: list[Pair] = field(default_factory=list)
     client_id: str = ""

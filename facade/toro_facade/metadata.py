@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from toro_core.v1 import TypeCapability
+from toro_core.v1 import SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
@@ -67,6 +67,8 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": "Reads, searches and writes need an access token of SMART backend services.",
                 "security": _security(base),
+                "interaction": [{"code": "search-system"}],
+                "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
                 "resource": list(_resources(services)),
             }
         ],
@@ -88,11 +90,12 @@ def _security(base: str) -> dict[str, Any]:
 
 def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
+    sources = [able[name] for name in services.policy.readable]
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes)
+        yield _resource(able[name], codes, sources)
 
 
-def _resource(able: TypeCapability, codes: tuple[str, ...]) -> dict[str, Any]:
+def _resource(able: TypeCapability, codes: tuple[str, ...], sources: Sequence[TypeCapability]) -> dict[str, Any]:
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
         resource["supportedProfile"] = list(able.supported_profiles)
@@ -105,10 +108,34 @@ def _resource(able: TypeCapability, codes: tuple[str, ...]) -> dict[str, Any]:
     resource["conditionalUpdate"] = False
     resource["conditionalDelete"] = "not-supported"
     if "search-type" in codes and able.search_parameters:
-        resource["searchParam"] = [
-            {"name": known.code, "definition": known.definition, "type": known.type}
-            if known.definition
-            else {"name": known.code, "type": known.type}
-            for known in able.search_parameters
-        ]
+        if includes := _includes(able):
+            resource["searchInclude"] = ["*", *includes]
+        if revincludes := _revincludes(able.resource_type, sources):
+            resource["searchRevInclude"] = revincludes
+        resource["searchParam"] = [_parameter(known) for known in able.search_parameters]
     return resource
+
+
+def _parameter(known: SearchParameterCapability) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": known.code, "type": known.type}
+    if known.definition:
+        parameter["definition"] = known.definition
+    modifiers = [f":{modifier}" for modifier in known.modifiers]
+    if known.targets:
+        modifiers += [f":{target}" for target in known.targets if target != "*"] or [":[type]"]
+    if modifiers:
+        parameter["documentation"] = f"Modifiers: {', '.join(modifiers)}."
+    return parameter
+
+
+def _includes(able: TypeCapability) -> list[str]:
+    return [f"{able.resource_type}:{known.code}" for known in able.search_parameters if known.targets]
+
+
+def _revincludes(target: str, sources: Sequence[TypeCapability]) -> list[str]:
+    return [
+        f"{source.resource_type}:{known.code}"
+        for source in sources
+        for known in source.search_parameters
+        if target in known.targets or "*" in known.targets
+    ]

@@ -17,7 +17,7 @@ from toro_facade.metadata import Metadata
 from toro_facade.outcome import Refused
 from toro_facade.policy import Policy
 from toro_facade.read import read
-from toro_facade.search import search, search_by_form
+from toro_facade.search import search, search_by_form, search_compartment, search_system, search_system_by_form
 from toro_facade.smart import smart_configuration
 from toro_facade.token import token
 from toro_facade.update import update
@@ -45,6 +45,7 @@ class Found(NamedTuple):
     resource_type: str = ""
     resource_id: str = ""
     version_id: str = ""
+    compartment: str = ""
 
 
 _Methods: TypeAlias = Mapping[str, tuple[str, Handler]]
@@ -86,6 +87,8 @@ class Routes:
             name: {shape: _endpoints(f"/fhir/{name}{shape}", methods, codes) for shape, methods in _SHAPES.items()}
             for name, codes in policy.types.items()
         }
+        self._searchable = frozenset(policy.searchable)
+        self._compartment = _endpoints("/fhir/Patient/{id}/{type}", {"GET": ("", search_compartment)}, ("",))
 
     def find(self, method: str, path: str) -> Found:
         """Find what answers. Raises Refused: 404 for what is not there, 405 for what is off."""
@@ -100,17 +103,29 @@ class Routes:
         _, first, *segments = path.split("/")
         if first != "fhir" or not segments:
             raise _nothing_here()
+        match segments:
+            case ["Patient", resource_id, name] if name == "*" or name[:1].isupper():
+                return self._in_compartment(method, resource_id, name)
         shapes = self._types.get(segments[0])
         if shapes is None:
             raise _unknown(segments[0])
         shape, resource_id, version_id = _shape(segments)
         endpoints = shapes[shape]
-        found = endpoints.get(method)
-        if found is None:
+        endpoint = endpoints.get(method)
+        if endpoint is None:
             raise _off(
                 endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
             )
-        return Found(endpoint=found, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+        return Found(endpoint=endpoint, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+
+    def _in_compartment(self, method: str, resource_id: str, name: str) -> Found:
+        if "Patient" not in self._types or (name != "*" and name not in self._types):
+            raise _unknown(name if "Patient" in self._types else "Patient")
+        endpoint = self._compartment.get(method)
+        if endpoint is None or (name != "*" and name not in self._searchable):
+            raise _off({} if endpoint else self._compartment, f"{method} of a patient's compartment")
+        resource_type = "" if name == "*" else name
+        return Found(endpoint=endpoint, resource_type=resource_type, compartment=f"Patient/{resource_id}")
 
 
 def _shape(segments: list[str]) -> tuple[str, str, str]:
@@ -145,9 +160,9 @@ def _fixed() -> dict[str, dict[str, Endpoint]]:
     found: dict[str, dict[str, Endpoint]] = {
         "/fhir/metadata": {"GET": metadata},
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
-        "/fhir": {},
+        "/fhir": _endpoints("/fhir", {"GET": ("", search_system)}, ("",)),
         "/fhir/_history": {},
-        "/fhir/_search": {},
+        "/fhir/_search": _endpoints("/fhir/_search", {"POST": ("", search_system_by_form)}, ("",)),
     }
     plain: dict[str, Handler] = {
         "/": home,

@@ -1,8 +1,8 @@
-"""FHIR search on a type: https://hl7.org/fhir/R4/http.html#search"""
+"""FHIR search, in a type, a patient's compartment or several types: https://hl7.org/fhir/R4/http.html#search"""
 
 from __future__ import annotations
 
-from toro_core.v1 import Handling, SearchEntry, SearchResourcesRequest, SearchResourcesResponse
+from toro_core.v1 import Exposure, Handling, SearchEntry, SearchResourcesRequest, SearchResourcesResponse
 from toro_facade.answer import Answer
 from toro_facade.body import read_form
 from toro_facade.bundle import Link, searchset
@@ -12,7 +12,7 @@ from toro_facade.outcome import Refused
 from toro_facade.query import Pair, joined, pairs, parameter, quoted
 from toro_facade.resource import fetched
 
-__all__ = ["search", "search_by_form"]
+__all__ = ["search", "search_by_form", "search_compartment", "search_system", "search_system_by_form"]
 
 _FORM_LIMIT = 1 << 20
 _HANDLING = {"strict": Handling.HANDLING_STRICT, "lenient": Handling.HANDLING_LENIENT}
@@ -29,6 +29,21 @@ async def search_by_form(exchange: Exchange) -> Answer:
     return await _answered(exchange, exchange.parameters + form)
 
 
+async def search_system(exchange: Exchange) -> Answer:
+    """Answer `GET /fhir?_type=…` with a page of what matches, one type after the other."""
+    return await _answered(exchange, exchange.parameters)
+
+
+async def search_system_by_form(exchange: Exchange) -> Answer:
+    """Answer `POST /fhir/_search`."""
+    return await search_by_form(exchange)
+
+
+async def search_compartment(exchange: Exchange) -> Answer:
+    """Answer `GET /fhir/Patient/{id}/{type}`, and with `*` for all types: https://hl7.org/fhir/R4/http.html#vsearch"""
+    return await _answered(exchange, exchange.parameters)
+
+
 async def _answered(exchange: Exchange, given: list[Pair]) -> Answer:
     services = exchange.services
     request = _request(exchange, given)
@@ -36,7 +51,7 @@ async def _answered(exchange: Exchange, given: list[Pair]) -> Answer:
     entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
     base = exchange.fhir_base()
     total = found.total if found.HasField("total") else None
-    body = searchset(base, entries, _links(f"{base}/{exchange.resource_type}", found), total, found.issues)
+    body = searchset(base, entries, _links(_url(exchange, base), found), total, found.issues)
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
         body=exchange.media.render(body),
@@ -48,6 +63,8 @@ def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
         resource_type=exchange.resource_type,
         handling=_HANDLING.get(preferences(exchange.header(b"prefer")).get("handling", "")),
         max_bytes=exchange.services.settings.max_body,
+        exposure=Exposure(resource_types=exchange.services.policy.readable),
+        compartment=exchange.compartment,
     )
     if any(name == "_page" for name, _ in given):
         if len(given) > 1:
@@ -63,9 +80,17 @@ async def _whole(exchange: Exchange, entry: SearchEntry) -> SearchEntry:
     return SearchEntry(resource=await fetched(exchange, entry.resource.name, ""), mode=entry.mode)
 
 
+def _url(exchange: Exchange, base: str) -> str:
+    """Return the URL without its query; a form is sent to the same one with `_search` after it."""
+    if exchange.compartment:
+        return f"{base}/{exchange.compartment}/{exchange.resource_type or '*'}"
+    return f"{base}/{exchange.resource_type}" if exchange.resource_type else base
+
+
 def _links(url: str, found: SearchResourcesResponse) -> list[Link]:
     applied = "&".join(joined(parameter) for parameter in found.applied)
-    links: list[Link] = [("self", f"{url}?{applied}" if applied else url)]
+    start = f"{url}?{applied}" if applied else url
+    links: list[Link] = [("self", start), ("first", start)]
     if found.next_page_token:
         links.append(("next", f"{url}?_page={quoted(found.next_page_token)}"))
     return links
