@@ -47,6 +47,7 @@ def service_on(storage: Storage, settings: Settings) -> Service:
         types=definitions.resource_types,
     )
     tokens = PageTokens(storage)
+    reader = Reader(storage, extractor, access)
     return Service(
         Parts(
             settings=settings,
@@ -54,8 +55,8 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             definitions=definitions,
             extractor=extractor,
             authority=authority,
-            reader=Reader(storage, extractor, access),
-            writer=Writer(storage, Drafter(definitions, extractor), extractor, access),
+            reader=reader,
+            writer=Writer(storage, Drafter(definitions, extractor), reader, access),
             searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
         )

@@ -6,18 +6,27 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf.message import Message
 
+from toro_core.settings import Settings
+
 if TYPE_CHECKING:
     from toro_core.v1 import CallError, Metadata, Method
 
-__all__ = ["OVERHEAD", "Failure", "GrpcTransport", "Tls", "open_channel"]
+__all__ = ["DETAILS", "DETAILS_KEY", "OVERHEAD", "Failure", "GrpcTransport", "Tls", "core_tls", "open_channel"]
 
-OVERHEAD = 1 << 20
+OVERHEAD: Final = 1 << 20
 """Bytes a message may have beyond the largest resource."""
+DETAILS: Final = 56 << 10
+"""Bytes of an error's details that these channels take. They travel as metadata, of which a client takes 8 KiB by default."""
+DETAILS_KEY: Final = "toro-details"
+"""The metadata by which these channels say that they do."""
+
+_OTHER_METADATA: Final = 4 << 10
+_ACCEPTS: Final = (DETAILS_KEY, str(DETAILS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +36,17 @@ class Tls:
     certificate: Path
     key: Path
     authority: Path
+
+
+def core_tls(settings: Settings) -> Tls | None:
+    """Return what the settings say of TLS between facade and core."""
+    if not settings.core_tls_certificate:
+        return None
+    return Tls(
+        certificate=Path(settings.core_tls_certificate),
+        key=Path(settings.core_tls_key),
+        authority=Path(settings.core_tls_ca),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +64,8 @@ async def open_channel(address: str, max_body: int, tls: Tls | None) -> AsyncIte
     options = [
         ("grpc.max_receive_message_length", limit),
         ("grpc.max_send_message_length", limit),
+        ("grpc.max_metadata_size", DETAILS + _OTHER_METADATA),
+        ("grpc.absolute_max_metadata_size", 2 * (DETAILS + _OTHER_METADATA)),
         ("grpc.keepalive_time_ms", 60_000),
     ]
     if tls:
@@ -75,7 +97,7 @@ class GrpcTransport:
             call = self._channel.unary_unary(method.path, method.request.SerializeToString, method.response.FromString)
             self._callables[method.path] = call
         try:
-            answer: Message = await call(request, metadata=tuple(metadata), timeout=timeout)
+            answer: Message = await call(request, metadata=(*metadata, _ACCEPTS), timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise self._failed(_failure(error)) from None
         return answer
@@ -88,12 +110,15 @@ class GrpcTransport:
         timeout: float | None,  # noqa: ASYNC109 the deadline travels
     ) -> AsyncIterator[Message]:
         """Carry one request and iterate over its answers."""
-        call = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
+        open_ = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
+        call = open_(request, metadata=(*metadata, _ACCEPTS), timeout=timeout)
         try:
-            async for answer in call(request, metadata=tuple(metadata), timeout=timeout):
+            async for answer in call:
                 yield answer
         except grpc.aio.AioRpcError as error:
             raise self._failed(_failure(error)) from None
+        finally:
+            call.cancel()  # for a reader that stops early; a call that has ended takes no notice
 
 
 def _failure(error: grpc.aio.AioRpcError) -> Failure:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
 
+import msgspec
 from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
@@ -19,22 +22,31 @@ from toro_core.v1 import CallError, Metadata, Method
 
 __all__ = ["Call", "Interceptor", "Next", "chain", "deadlines", "errors", "identify", "log_calls"]
 
-OPEN = frozenset({"ExchangeAssertion", "GetKeys", "GetCapabilities"})
+OPEN: Final = frozenset({"ExchangeAssertion", "GetKeys", "GetCapabilities"})
 """Methods that need no access token."""
 
-_LOG = logging.getLogger("toro.core.calls")
+_LOG: Final = logging.getLogger("toro.core.calls")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One call as it arrived. `timeout` is the caller's, in seconds from its arrival; `caller` is known after `identify`."""
+    """One call as it arrived. `timeout` is the caller's, in seconds from its arrival; `caller` is known after `identify`.
+
+    `request_id` is the metadata's `x-request-id` where that is fit for a log, else a new one.
+    """
 
     method: Method
     metadata: Metadata
     timeout: float | None
     peer: str
     caller: Caller | None = None
-    request_id: str = field(default="")
+    request_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the request id."""
+        given = next((value for name, value in self.metadata if name == "x-request-id"), "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
 
     def known_caller(self) -> Caller:
         """Return the caller that `identify` found."""
@@ -101,11 +113,11 @@ async def log_calls(call: Call, request: Message, act: Next) -> Any:
         raise
     finally:
         line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "time": datetime.now(UTC),
             "request_id": call.request_id,
             "client_id": call.caller.client_id if call.caller else "",
             "method": call.method.name,
             "status": outcome,
             "ms": round((time.perf_counter() - started) * 1000, 3),
         }
-        _LOG.info(json.dumps(line))
+        _LOG.info("%s", msgspec.json.encode(line).decode())

@@ -62,5 +62,4 @@ class LocalTransport:
 
 
 def _call(method: Method, metadata: Metadata, timeout: float | None) -> Call:
-    request_id = next((value for key, value in metadata if key == "x-request-id"), "")
-    return Call(method=method, metadata=metadata, timeout=timeout, peer="local", request_id=request_id)
+    return Call(method=method, metadata=metadata, timeout=timeout, peer="local")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toro_core.access import Access, Decision, permits
 from toro_core.caller import Caller
 from toro_core.errors import Gone, NotFound
@@ -9,7 +11,7 @@ from toro_core.json import loads
 from toro_core.search.extract import Extractor
 from toro_core.storage import HistoryPlan, Key, Page, Storage, Stored
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "missing"]
 
 
 class Reader:
@@ -24,9 +26,12 @@ class Reader:
     async def read(self, caller: Caller, key: Key, version: int | None) -> Stored:
         """Return the current version, or the given one. Raises Forbidden, NotFound, Gone."""
         decision = self._access.decide(caller, key.type, "r")
-        stored = await self._storage.read(key, version)
-        if not await self._visible(decision, stored):
-            raise NotFound
+        try:
+            stored = await self._storage.read(key, version)
+        except NotFound:
+            raise missing(key, version) from None
+        if not await self.sees(decision, stored):
+            raise missing(key, version)
         if stored.deleted:
             raise Gone
         return stored
@@ -34,15 +39,23 @@ class Reader:
     async def versions(self, caller: Caller, plan: HistoryPlan) -> Page:
         """Return a page of versions, deletions included. Raises Forbidden, NotFound."""
         decision = self._access.decide(caller, plan.key.type, "r")
-        page = await self._storage.history(plan)
-        if decision.unconstrained:
-            return page
-        seen = [stored for stored in page.resources if await self._visible(decision, stored)]
-        if not seen and plan.cursor is None and page.cursor is None:
-            raise NotFound
+        first = plan.cursor is None
+        seen: list[Stored] = []
+        while not seen:
+            try:
+                page = await self._storage.history(plan)
+            except NotFound:
+                raise missing(plan.key) from None
+            seen = [stored for stored in page.resources if await self.sees(decision, stored)]
+            if page.cursor is None:
+                break
+            # A page of hidden versions alone would tell that there are some.
+            plan = replace(plan, cursor=page.cursor)
+        if not seen and first:
+            raise missing(plan.key)
         return Page(resources=seen, cursor=page.cursor)
 
-    async def _visible(self, decision: Decision, stored: Stored) -> bool:
+    async def sees(self, decision: Decision, stored: Stored) -> bool:
         """Judge a version by its own content, and a deletion by the content it deleted."""
         if decision.unconstrained:
             return True
@@ -50,5 +63,9 @@ class Reader:
             if stored.version == 1:
                 return False
             stored = await self._storage.read(stored.key, stored.version - 1)
-        rows = self._extractor.rows(loads(stored.json))
-        return permits(decision, stored.key, stored.at, rows)
+        return permits(decision, stored.key, stored.at, self._extractor.rows(loads(stored.json)))
+
+
+def missing(key: Key, version: int | None = None) -> NotFound:
+    """Say that there is no such resource or version, in the same words whether it is absent or hidden."""
+    return NotFound(f"{key} does not exist" if version is None else f"{key} has no version {version}")

@@ -15,7 +15,7 @@ from toro_core.rejections import InvalidArgument, InvalidResource, UnsupportedTy
 from toro_core.storage import Body, Key, Stored
 from toro_core.v1 import Resource
 
-__all__ = ["body", "etag", "message", "new_id", "parse_etag", "parse_name", "parse_version"]
+__all__ = ["body", "etag", "known_type", "message", "new_id", "parse_etag", "parse_name", "parse_version"]
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
@@ -90,7 +90,7 @@ def body(resource: JsonObject, resource_id: str) -> Body:
         first, last = _cut_after_id(first)
     rest = {name: value for name, value in meta.items() if name not in {"versionId", "lastUpdated"}}
     return Body(
-        before=_members(first, b"{", b',"meta":{'),
+        before=_members(first, b"{", b',"meta":{') if first else b'{"meta":{',
         after=_members(rest, b",", b"}") + _members(last, b",", b"}") if rest else b"}" + _members(last, b",", b"}"),
     )
 
@@ -114,8 +114,8 @@ def message(stored: Stored, *, max_bytes: int | None = None, content: bool = Tru
     size = len(stored.json)
     carried = content and (max_bytes is None or size <= max_bytes)
     answer = Resource(
-        name=f"{stored.key.type}/{stored.key.id}",
-        etag=f'W/"{stored.version}"',
+        name=str(stored.key),
+        etag=etag(stored.version),
         json=stored.json if carried else b"",
         deleted=stored.deleted,
         size=size,

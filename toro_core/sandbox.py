@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from typing import Final
 
 from toro_core.auth.clients import Clients
 from toro_core.auth.signer import new_client_key
 from toro_core.definitions import load
 from toro_core.errors import ToroError
-from toro_core.importing import Incoming, Report, StorageSink
-from toro_core.importing.job import import_resources
+from toro_core.importing import Incoming, Report, StorageSink, import_resources
 from toro_core.json import dumps, loads
 from toro_core.plugins import open_storage
 from toro_core.search.extract import Extractor
@@ -22,13 +24,12 @@ from toro_core.synthetic import generate
 
 __all__ = ["CLIENT", "SandboxError", "describe", "prepare"]
 
-CLIENT = "sandbox"
+CLIENT: Final = "sandbox"
 """Id of the registered client; it may do everything the server exposes."""
-_SCOPES = ("system/*.cruds",)
-_SETTINGS = """\
-# A Toro sandbox: synthetic data, nobody's health records. See docs/config.md for every setting.
-storage = "sqlite:///{database}"
-"""
+_SCOPES: Final = ("system/*.cruds",)
+_MAKING: Final = ".making-"
+_ABANDONED: Final = 3600
+"""Seconds after which a sandbox that is not finished never will be."""
 
 
 class SandboxError(ToroError):
@@ -47,14 +48,16 @@ def prepare(folder: Path, patients: int) -> bool:
         return False
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SandboxError(f"{folder} is not empty and not a sandbox; name a new folder")
+    folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=".sandbox-", dir=folder.parent))
+    _clear_abandoned(folder)
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_MAKING}", dir=folder.parent))
     try:
         private, public = new_client_key()
         keys = json.dumps({"keys": [public]}).encode()
-        asyncio.run(_fill(making.absolute() / "toro.db", patients, keys))
+        asyncio.run(_fill(making / "toro.db", patients, keys))
         _write_private(making / "client.jwk", json.dumps(private, indent=1) + "\n")
-        (making / "toro.toml").write_text(_SETTINGS.format(database=folder.absolute() / "toro.db"))
+        _write_private(making / "toro.toml", _settings(folder / "toro.db"))
         if folder.exists():
             folder.rmdir()
         making.rename(folder)
@@ -62,6 +65,18 @@ def prepare(folder: Path, patients: int) -> bool:
         shutil.rmtree(making, ignore_errors=True)
         raise
     return True
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what was killed while it was being made."""
+    for making in folder.parent.glob(f".{glob.escape(folder.name)}{_MAKING}*"):
+        if making.stat().st_mtime < time.time() - _ABANDONED:
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def _settings(database: Path) -> str:
+    note = "# A Toro sandbox: synthetic data, nobody's health records. See docs/config.md for every setting."
+    return f"{note}\nstorage = {json.dumps(f'sqlite:///{database}', ensure_ascii=False)}\n"
 
 
 async def _fill(database: Path, patients: int, keys: bytes) -> None:
@@ -86,10 +101,10 @@ def describe(folder: Path, fhir_base: str, token_url: str) -> None:
         "client_id": CLIENT,
         "key": str((folder / "client.jwk").absolute()),
     }
-    (folder / "sandbox.json").write_text(json.dumps(facts, indent=1) + "\n")
+    _write_private(folder / "sandbox.json", json.dumps(facts, indent=1) + "\n")
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from toro_core.access import Access, Decision, Forbidden
 from toro_core.caller import Caller
@@ -21,10 +22,10 @@ from toro_core.storage import Key, Storage, Stored
 
 __all__ = ["Found", "Search", "Searcher"]
 
-_PAGE_BYTES = 3_500_000
-_MATCH_BYTES = 2_000_000
+_PAGE_BYTES: Final = 3_500_000
+_MATCH_BYTES: Final = 2_000_000
 """What the matches of a page may have where others are included beside them."""
-_COUNTED = 1_001
+_COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
 
 

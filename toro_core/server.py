@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from toro_core.channel import OVERHEAD, Tls
+from toro_core.channel import DETAILS, DETAILS_KEY, OVERHEAD, Tls, core_tls
 from toro_core.interceptors import Call, log_calls
+from toro_core.rejections import InvalidArgument
 from toro_core.service import Service
-from toro_core.settings import Settings, SettingsError
-from toro_core.status import call_error, rich_status
-from toro_core.v1 import METHODS, CallError, Method
+from toro_core.settings import Settings
+from toro_core.status import DETAILS_BY_DEFAULT, call_error, rich_status
+from toro_core.v1 import METHODS, CallError, Metadata, Method
 
-__all__ = ["core_tls", "serve_core"]
+__all__ = ["serve_core"]
+
+_PINGS_MS = 30_000
+"""Least time between two pings of a client that waits; clients of `toro_core.channel` ping once a minute."""
 
 
 @asynccontextmanager
@@ -35,6 +38,7 @@ async def serve_core(service: Service, settings: Settings) -> AsyncIterator[int]
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", limit),
             ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", _PINGS_MS),
         ]
     )
     server.add_generic_rpc_handlers((_Handlers(service.with_interceptors(log_calls)),))
@@ -51,17 +55,6 @@ async def serve_core(service: Service, settings: Settings) -> AsyncIterator[int]
     finally:
         await status.enter_graceful_shutdown()
         await server.stop(settings.shutdown_grace)
-
-
-def core_tls(settings: Settings) -> Tls | None:
-    """Return what the settings say of TLS between facade and core. Raises SettingsError where they say half."""
-    paths = (settings.core_tls_certificate, settings.core_tls_key, settings.core_tls_ca)
-    if not any(paths):
-        return None
-    if not all(paths):
-        raise SettingsError("core_tls_certificate, core_tls_key and core_tls_ca belong together; set all three or none")
-    certificate, key, authority = map(Path, paths)
-    return Tls(certificate=certificate, key=key, authority=authority)
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
@@ -86,11 +79,7 @@ class _Handlers(grpc.GenericRpcHandler):
         for method in METHODS.values():
             make = grpc.unary_stream_rpc_method_handler if method.streams else grpc.unary_unary_rpc_method_handler
             behaviour = _streaming(service, method) if method.streams else _unary(service, method)
-            self._handlers[method.path] = make(
-                behaviour,
-                request_deserializer=method.request.FromString,
-                response_serializer=method.response.SerializeToString,
-            )
+            self._handlers[method.path] = make(behaviour, response_serializer=method.response.SerializeToString)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handlers.get(handler_call_details.method)
@@ -99,10 +88,10 @@ class _Handlers(grpc.GenericRpcHandler):
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def _unary(service: Service, method: Method) -> Callable[[Message, _Context], Awaitable[Message]]:
-    async def answer(request: Message, context: _Context) -> Message:
+def _unary(service: Service, method: Method) -> Callable[[bytes, _Context], Awaitable[Message]]:
+    async def answer(sent: bytes, context: _Context) -> Message:
         try:
-            answered: Message = await service.answer(_call(method, context), request)
+            answered: Message = await service.answer(_call(method, context), _parse(method, sent))
         except CallError as error:
             await _abort(context, error)
         return answered
@@ -110,11 +99,11 @@ def _unary(service: Service, method: Method) -> Callable[[Message, _Context], Aw
     return answer
 
 
-def _streaming(service: Service, method: Method) -> Callable[[Message, _Context], AsyncIterator[Message]]:
-    async def answer(request: Message, context: _Context) -> AsyncIterator[Message]:
+def _streaming(service: Service, method: Method) -> Callable[[bytes, _Context], AsyncIterator[Message]]:
+    async def answer(sent: bytes, context: _Context) -> AsyncIterator[Message]:
         call = _call(method, context)
         try:
-            async for answered in await service.answer(call, request):
+            async for answered in await service.answer(call, _parse(method, sent)):
                 yield answered
         except Exception as error:
             await _abort(context, call_error(error, call.request_id))
@@ -122,19 +111,24 @@ def _streaming(service: Service, method: Method) -> Callable[[Message, _Context]
     return answer
 
 
+def _parse(method: Method, sent: bytes) -> Message:
+    """Parse a request here, where gRPC would answer and log a malformed one in words of its own."""
+    try:
+        return method.request.FromString(sent)
+    except DecodeError:
+        raise call_error(InvalidArgument(f"The request is no {method.request.__name__}; use the stubs.")) from None
+
+
 async def _abort(context: _Context, error: CallError) -> None:
-    status = rich_status(error)
+    knows = (DETAILS_KEY, str(DETAILS)) in _metadata(context)
+    status = rich_status(error, DETAILS if knows else DETAILS_BY_DEFAULT)
     details = ("grpc-status-details-bin", status.SerializeToString())
     await context.abort(grpc.StatusCode[error.code], status.message, (details,))
 
 
 def _call(method: Method, context: _Context) -> Call:
-    metadata = tuple((key, value) for key, value in context.invocation_metadata() or () if isinstance(value, str))
-    request_id = next((value for key, value in metadata if key == "x-request-id"), "")
-    return Call(
-        method=method,
-        metadata=metadata,
-        timeout=context.time_remaining(),
-        peer=context.peer(),
-        request_id=request_id,
-    )
+    return Call(method=method, metadata=_metadata(context), timeout=context.time_remaining(), peer=context.peer())
+
+
+def _metadata(context: _Context) -> Metadata:
+    return tuple((key, value) for key, value in context.invocation_metadata() or () if isinstance(value, str))

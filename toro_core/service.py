@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -50,9 +51,9 @@ from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
 
-_MAX_BYTES = 3_500_000
-"""What a resource may have where the caller does not say: every gRPC client takes a message of this size."""
-_CHUNK = 1 << 20
+_MAX_BYTES: Final = 3_500_000
+"""What a resource, or a page of them, may have where the caller does not say: every gRPC client takes a message of this size."""
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class Service:
     async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:
         """Read one resource."""
         stored = await self._read(request, call)
-        if len(stored.json) > (request.max_bytes or _MAX_BYTES):
+        if len(stored.json) > _accepted(request.max_bytes):
             raise ResourceTooLarge
         return GetResourceResponse(resource=message(stored))
 
@@ -132,6 +133,7 @@ class Service:
 
     async def SearchResources(self, request: SearchResourcesRequest, call: Call) -> SearchResourcesResponse:
         """Find resources."""
+        max_bytes = _accepted(request.max_bytes)
         searcher, caller = self._parts.searcher, call.known_caller()
         search = Search(
             type=known_type(request.resource_type, self._types) if request.resource_type else "",
@@ -148,7 +150,7 @@ class Service:
             found = await searcher.follow(caller, search, request.page_token)
         else:
             found = await searcher.search(caller, search)
-        return _search_answer(found, request.max_bytes or _MAX_BYTES)
+        return _search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
         if asked == Handling.HANDLING_UNSPECIFIED:
@@ -162,12 +164,15 @@ class Service:
         state = await tokens.open(request.page_token, caller.client_id) if request.page_token else None
         if state and (state.kind, state.type, state.id) != ("history", key.type, key.id):
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
+        if request.page_size < 0:
+            raise InvalidArgument("page_size is negative; leave it out or send a positive number.")
+        max_bytes = _accepted(request.max_bytes)
         limit = min(request.page_size or settings.page_size, settings.page_size_max)
         plan = HistoryPlan(key=key, limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
         page = await self._parts.reader.versions(caller, plan)
         answer = ListVersionsResponse()
         for stored in page.resources:
-            answer.versions.append(message(stored, max_bytes=request.max_bytes or _MAX_BYTES))
+            answer.versions.append(message(stored, max_bytes=max_bytes))
         if page.cursor is not None:
             following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
             answer.next_page_token = await tokens.seal(following)
@@ -189,8 +194,18 @@ class Service:
 
     async def GetCapabilities(self, request: GetCapabilitiesRequest, call: Call) -> GetCapabilitiesResponse:
         """Get what this core can do."""
+        return self._capabilities
+
+    @cached_property
+    def _capabilities(self) -> GetCapabilitiesResponse:
         parts = self._parts
         return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings)
+
+
+def _accepted(max_bytes: int) -> int:
+    if max_bytes < 0:
+        raise InvalidArgument("max_bytes is negative; leave it out or send the most bytes you accept.")
+    return max_bytes or _MAX_BYTES
 
 
 async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:

@@ -94,8 +94,11 @@ class Settings:
         return f"{self.base(given)}/auth/token"
 
     def own_bases(self) -> tuple[str, ...]:
-        """Return the FHIR base URLs that mean this server."""
-        return (self.fhir_base(), *(base.rstrip("/") for base in self.service_bases))
+        """Return the FHIR base URLs that mean this server: without `base_url`, on loopback, every name of it."""
+        here = ("127.0.0.1", "localhost", "[::1]") if _loopback(self.host) and not self.base_url else ()
+        scheme = self.base().partition(":")[0]
+        others = (self.fhir_base(f"{scheme}://{name}:{self.port}") for name in here)
+        return tuple(dict.fromkeys((self.fhir_base(), *others, *(base.rstrip("/") for base in self.service_bases))))
 
     def check_http(self) -> None:
         """Refuse plain text beyond loopback on the HTTP side. Raises SettingsError."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from google.protobuf.any_pb2 import Any
@@ -13,13 +12,14 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
+from toro_core.channel import DETAILS
 from toro_core.errors import Issue, Severity, ToroError
-from toro_core.v1 import CallError, Issues, IssueSeverity
+from toro_core.v1 import CallError, Issues, IssueSeverity, bare_error
 from toro_core.v1 import Issue as IssueMessage
 
-__all__ = ["CODES", "call_error", "issue_message", "rich_status"]
+__all__ = ["CODES", "DETAILS_BY_DEFAULT", "call_error", "issue_message", "rich_status"]
 
-_LOG = logging.getLogger("toro.core")
+_LOG: Final = logging.getLogger("toro.core")
 
 CODES: Final[Mapping[str, StatusCode]] = {
     "ALREADY_EXISTS": StatusCode.ALREADY_EXISTS,
@@ -51,6 +51,14 @@ CODES: Final[Mapping[str, StatusCode]] = {
     "VERSION_CONFLICT": StatusCode.ABORTED,
 }
 
+_OPERATORS: Final = frozenset({"INTERNAL", "STORAGE_DAMAGED", "STORAGE_FULL", "STORAGE_UNAVAILABLE"})
+"""Reasons that the operator has to hear of."""
+
+DETAILS_BY_DEFAULT: Final = 5_000
+"""Bytes of issues for callers that do not say what they take: with all else, less than the 8 KiB that every client takes."""
+_MESSAGE: Final = 500
+_FRAME: Final = 8
+
 _SEVERITIES: Final[Mapping[Severity, IssueSeverity]] = {
     "fatal": IssueSeverity.ISSUE_SEVERITY_FATAL,
     "error": IssueSeverity.ISSUE_SEVERITY_ERROR,
@@ -64,25 +72,24 @@ def call_error(error: Exception, request_id: str = "") -> CallError:
     if isinstance(error, CallError):
         return error
     if isinstance(error, ToroError) and error.reason in CODES:
+        if error.reason in _OPERATORS:
+            _log(error, request_id)
         scope = getattr(error, "scope", None)
         details = {"scope": str(scope)} if scope else {}
-        issues = [issue_message(issue) for issue in error.issues]
+        issues = _fitting(map(issue_message, error.issues), DETAILS)
         return CallError(CODES[error.reason].name, error.reason, issues, details=details)
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        text = (
-            "The call took longer than its deadline; what it wrote may still become durable. Narrow it or allow more."
-        )
-        return CallError("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", [IssueMessage(code="timeout", diagnostics=text)])
-    _log_unforeseen(error, request_id)
+    if isinstance(error, TimeoutError):
+        return bare_error("DEADLINE_EXCEEDED")
+    _log(error, request_id)
     text = f"Internal error; the operator finds it in the log under request id {request_id or 'unknown'}."
     return CallError("INTERNAL", "INTERNAL", [IssueMessage(code="exception", diagnostics=text)])
 
 
-def _log_unforeseen(error: Exception, request_id: str) -> None:
+def _log(error: Exception, request_id: str) -> None:
     """Log the kind and the place of an error, never its message, which may quote a resource."""
     frames = traceback.extract_tb(error.__traceback__)
     place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-6:]))
-    _LOG.error("unforeseen %s at %s, request id %s", type(error).__name__, place, request_id or "unknown")
+    _LOG.error("%s at %s, request id %s", type(error).__name__, place, request_id or "unknown")
 
 
 def issue_message(issue: Issue) -> IssueMessage:
@@ -95,10 +102,25 @@ def issue_message(issue: Issue) -> IssueMessage:
     )
 
 
-def rich_status(error: CallError) -> Status:
-    """Say a call error as google.rpc.Status with ErrorInfo and Issues, as `grpc-status-details-bin` carries it."""
+def rich_status(error: CallError, max_details: int) -> Status:
+    """Say a call error as google.rpc.Status with ErrorInfo and Issues, as `grpc-status-details-bin` carries it.
+
+    Of the issues, as many as take up to `max_details` bytes.
+    """
     info, issues = Any(), Any()
     info.Pack(ErrorInfo(reason=error.reason, domain="toro", metadata=error.details))
-    issues.Pack(Issues(issues=error.issues))
-    text = error.issues[0].diagnostics if error.issues else error.reason
+    issues.Pack(Issues(issues=_fitting(error.issues, max_details)))
+    text = error.issues[0].diagnostics[:_MESSAGE] if error.issues else error.reason
     return Status(code=StatusCode[error.code].value[0], message=text, details=[info, issues])
+
+
+def _fitting(issues: Iterable[IssueMessage], max_bytes: int) -> list[IssueMessage]:
+    """Keep the first issues that fit, and say how many are left out; a refusal too large for its metadata is lost whole."""
+    given, size = list(issues), 0
+    for number, issue in enumerate(given):
+        size += issue.ByteSize() + _FRAME
+        if size > max_bytes:
+            text = f"{len(given) - number} more issues are not listed; correct these and send the request again."
+            note = IssueMessage(severity=_SEVERITIES["information"], code="incomplete", diagnostics=text)
+            return [*given[:number], note]
+    return given

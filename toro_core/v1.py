@@ -96,6 +96,7 @@ __all__ = [
     "TypeCapability",
     "UpdateResourceRequest",
     "UpdateResourceResponse",
+    "bare_error",
     "connect",
 ]
 
@@ -232,14 +233,30 @@ async def connect(address: str, *, max_body: int = 32 << 20, tls: Tls | None = N
         yield Core(GrpcTransport(channel, _call_error))
 
 
+def bare_error(code: str) -> CallError:
+    """Return the error of a call of which only the gRPC status code is known: the connection or the deadline ended it."""
+    reason, issue, text = _BARE.get(code, (code, "exception", f"The core answered {code}."))
+    severity = IssueSeverity.ISSUE_SEVERITY_ERROR
+    return CallError(code, reason, [Issue(severity=severity, code=issue, diagnostics=text)])
+
+
+_BARE: Mapping[str, tuple[str, str, str]] = {
+    "DEADLINE_EXCEEDED": (
+        "DEADLINE_EXCEEDED",
+        "timeout",
+        "The call took longer than its deadline; what it wrote may still become durable. Narrow it or allow more.",
+    ),
+    "RESOURCE_EXHAUSTED": ("RESOURCE_TOO_LARGE", "too-long", "The message is larger than the other side takes."),
+    "UNAVAILABLE": ("STORAGE_UNAVAILABLE", "transient", "The core cannot be reached; try again."),
+}
+
+
 def _call_error(failure: Failure) -> CallError:
     """Read back what `toro_core.status.rich_status` wrote; a failure of the connection itself carries no details."""
     issues, info = Issues(), ErrorInfo()
     for detail in Status.FromString(failure.status).details:
         detail.Unpack(issues)
         detail.Unpack(info)
-    found = list(issues.issues) or [Issue(code="transient", diagnostics=f"The core answered {failure.code}.")]
-    reason = info.reason or {"UNAVAILABLE": "STORAGE_UNAVAILABLE", "RESOURCE_EXHAUSTED": "RESOURCE_TOO_LARGE"}.get(
-        failure.code, failure.code
-    )
-    return CallError(failure.code, reason, found, details=info.metadata)
+    if not info.reason:
+        return bare_error(failure.code)
+    return CallError(failure.code, info.reason, issues.issues, details=info.metadata)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from toro_core.access import Access, Forbidden, permits
+from toro_core.access import Access, Decision, Forbidden, permits
 from toro_core.caller import Caller
 from toro_core.definitions import Definitions
 from toro_core.errors import AlreadyExists, Gone, Issue, NotFound, PreconditionFailed
 from toro_core.json import JsonObject, loads
+from toro_core.reading import Reader, missing
 from toro_core.rejections import InvalidResource, UpdateCreateNotAllowed
 from toro_core.resources import body, new_id
 from toro_core.search.extract import Extractor
@@ -18,9 +22,10 @@ from toro_core.validation.structure import check
 
 __all__ = ["Draft", "Drafter", "Writer"]
 
-_INLINE = 256 << 10
+_INLINE: Final = 256 << 10
 """Bytes up to which a body is parsed on the event loop; a larger one is parsed on a thread, so that others go on."""
-_ATTEMPTS = 5
+_ATTEMPTS: Final = 100
+"""Of so many that update a resource at once, each gets its turn: in every round one of them wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +61,6 @@ class Drafter:
         return Draft(body=body(resource, key.id), rows=self._extractor.rows(resource))
 
 
-def _expectation(current: Stored | None, expected: int | None, allow_missing: bool) -> Expect:
-    """Say what the commit has to find, given what was read. Raises PreconditionFailed, Gone, UpdateCreateNotAllowed."""
-    if current is not None and not current.deleted:
-        if expected not in (None, current.version):
-            raise PreconditionFailed
-        return Version(current.version)
-    if expected is not None:
-        raise PreconditionFailed("There is no current version of this resource to update; create it instead.")
-    if not allow_missing:
-        raise Gone if current else UpdateCreateNotAllowed
-    return ABSENT
-
-
 def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
     issues = []
     found = resource.get("resourceType")
@@ -84,12 +76,13 @@ def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
 class Writer:
     """Writes what a caller may write."""
 
-    def __init__(self, storage: Storage, drafter: Drafter, extractor: Extractor, access: Access) -> None:
+    def __init__(self, storage: Storage, drafter: Drafter, reader: Reader, access: Access) -> None:
         """Write to this storage."""
         self._storage = storage
         self._drafter = drafter
-        self._extractor = extractor
+        self._reader = reader
         self._access = access
+        self._commits: set[asyncio.Task[Sequence[Stored]]] = set()
 
     async def create(self, caller: Caller, resource_type: str, json: bytes) -> Stored:
         """Store a resource under a new id. Raises Forbidden, InvalidJson, InvalidResource."""
@@ -107,14 +100,14 @@ class Writer:
         `expected` is the version the current one has to be. Without it the last update wins, over the version it was authorised
         against. Raises Forbidden, InvalidJson, InvalidResource, PreconditionFailed, NotFound, Gone, UpdateCreateNotAllowed.
         """
-        self._access.decide(caller, key.type, "u")
+        decision = self._access.decide(caller, key.type, "u")
         draft = await self._drafter.draft(json, key, same_id=True)
         for attempt in range(_ATTEMPTS):
             current = await self._current(key)
-            if current is not None and self._hidden(caller, current):
-                raise NotFound
+            if not await self._knows(decision, current, may_create=allow_missing and expected is None):
+                raise missing(key)
             expect = _expectation(current, expected, allow_missing)
-            creates = current is None or current.deleted
+            creates = expect == ABSENT
             self._authorise(caller, "c" if creates else "u", key, draft.rows)
             write = Write(key=key, body=draft.body, rows=draft.rows, expect=expect)
             try:
@@ -130,18 +123,34 @@ class Writer:
         except NotFound:
             return None
 
-    def _hidden(self, caller: Caller, current: Stored) -> bool:
-        decision = self._access.decide(caller, current.key.type, "u")
-        if decision.unconstrained or current.deleted:
-            return False
-        return not permits(decision, current.key, current.at, self._extractor.rows(loads(current.json)))
+    async def _knows(self, decision: Decision, current: Stored | None, *, may_create: bool) -> bool:
+        """Say whether the caller may learn what is there: to a constrained one, hidden and absent look the same."""
+        if current is None:
+            return may_create or decision.unconstrained
+        return await self._reader.sees(decision, current)
 
     def _authorise(self, caller: Caller, permission: str, key: Key, rows: Rows) -> None:
         decision = self._access.decide(caller, key.type, permission)
-        if not permits(decision, key, 0, rows):
+        if not permits(decision, key, time.time_ns() // 1_000_000, rows):
             raise Forbidden(f"system/{key.type}.{permission}")
 
     async def _commit(self, write: Write) -> Stored:
         """Commit on a task of its own: a caller who leaves does not stop what is queued."""
-        (stored,) = await asyncio.shield(self._storage.commit([write]))
+        task = asyncio.ensure_future(self._storage.commit([write]))
+        self._commits.add(task)  # the loop holds tasks weakly
+        task.add_done_callback(self._commits.discard)
+        (stored,) = await asyncio.shield(task)
         return stored
+
+
+def _expectation(current: Stored | None, expected: int | None, allow_missing: bool) -> Expect:
+    """Say what the commit has to find, given what was read. Raises PreconditionFailed, Gone, UpdateCreateNotAllowed."""
+    if current is not None and not current.deleted:
+        if expected not in (None, current.version):
+            raise PreconditionFailed
+        return Version(current.version)
+    if expected is not None:
+        raise PreconditionFailed("There is no current version of this resource to update; create it instead.")
+    if not allow_missing:
+        raise Gone if current else UpdateCreateNotAllowed
+    return ABSENT

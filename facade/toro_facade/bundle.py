@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ Link: TypeAlias = tuple[Literal["self", "first", "next"], str]
 """Relation and absolute URL."""
 
 _encode = msgspec.json.encode
+_MATCH: Final = SearchMode.SEARCH_MODE_MATCH  # looked up once: protobuf searches for it each time
 
 
 def searchset(
@@ -49,7 +50,7 @@ def version_of(resource: Resource) -> str:
 
 
 def _search_mode(entry: SearchEntry) -> bytes:
-    if entry.mode == SearchMode.SEARCH_MODE_MATCH:
+    if entry.mode == _MATCH:
         return b',"search":{"mode":"match"}}'
     if entry.mode == SearchMode.SEARCH_MODE_INCLUDE:
         return b',"search":{"mode":"include"}}'

@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from toro_core.settings import Settings, load
+
+if TYPE_CHECKING:
+    from toro_core.v1 import Core
 
 __all__ = ["facade", "serve"]
 
@@ -49,7 +52,7 @@ def serve(file: Path | None, started: Started | None = None, **flags: object) ->
 
     settings = load(file, os.environ, flags)
     settings.check_http()
-    _run(_served(settings, open_core(settings), started or _announce), settings)
+    _run(_served(settings, open_core, started or _announce), settings)
 
 
 @click.command(epilog="Example: toro facade --core 127.0.0.1:9090 --port 8080")
@@ -71,14 +74,19 @@ def facade(file: Path | None, **flags: object) -> None:
             key=Path(settings.core_tls_key),
             authority=Path(settings.core_tls_ca),
         )
-    _run(_served(settings, connect(settings.core_address, max_body=settings.max_body, tls=tls), _announce), settings)
+
+    def opened(settings: Settings) -> AbstractAsyncContextManager[Core]:
+        return connect(settings.core_address, max_body=settings.max_body, tls=tls)
+
+    _run(_served(settings, opened, _announce), settings)
 
 
-async def _served(settings: Settings, opened: AbstractAsyncContextManager[Any], started: Started) -> None:
+async def _served(
+    settings: Settings, opened: Callable[[Settings], AbstractAsyncContextManager[Core]], started: Started
+) -> None:
     from toro_facade.server import serve as serve_until_stopped
 
-    async with opened as core:
-        await serve_until_stopped(core, settings, started)
+    await serve_until_stopped(opened, settings, started)
 
 
 def _announce(settings: Settings) -> None:

@@ -22,13 +22,14 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record; of an exception, its type and the line it was raised at."""
+        message = record.getMessage()
         if record.name in _READY_MADE:
-            return record.getMessage()
-        line = {
+            return message
+        line: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": msgspec.Raw(message.encode()) if message.startswith("{") else message,
         }
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__

@@ -100,9 +100,9 @@ class Routes:
             if endpoint is None:
                 raise _off(fixed, f"{method} of {path}")
             return Found(endpoint=endpoint)
-        _, first, *segments = path.split("/")
-        if first != "fhir" or not segments:
+        if not path.startswith("/fhir/"):  # nor has `OPTIONS *` any
             raise _nothing_here()
+        _, _, *segments = path.split("/")
         match segments:
             case ["Patient", resource_id, name] if name == "*" or name[:1].isupper():
                 return self._in_compartment(method, resource_id, name)

@@ -67,7 +67,7 @@ def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
         compartment=exchange.compartment,
     )
     if any(name == "_page" for name, _ in given):
-        if len(given) > 1:
+        if len(given) > 1 or not given[0][1]:
             raise Refused(400, "invalid", "_page comes alone: use the next link as it is.")
         request.page_token = given[0][1]
     else:

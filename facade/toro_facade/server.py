@@ -9,7 +9,7 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import uvicorn
@@ -32,31 +32,51 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Settings]:
 
     Raises SettingsError where the port is taken or the settings are not safe, CallError where the core cannot be reached.
     """
-    settings.check_http()
-    capabilities = await core.GetCapabilities(GetCapabilitiesRequest(), timeout=settings.call_timeout)
-    with contextlib.closing(_listen(settings)) as listener:
-        settings = replace(settings, port=listener.getsockname()[1])
-        server = _Server(_config(create_app(core, settings, capabilities), settings), settings)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            started = asyncio.create_task(server.listening.wait())
-            await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
-            started.cancel()
+    with _listening(settings) as (listener, settings):
+        async with _answering(core, settings, listener):
             yield settings
-        finally:
-            server.should_exit = True
-            await running
 
 
-async def serve(core: Core, settings: Settings, started: Callable[[Settings], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; `started` is told the settings with the port. Raises as `serving` does."""
+async def serve(
+    opened: Callable[[Settings], AbstractAsyncContextManager[Core]],
+    settings: Settings,
+    started: Callable[[Settings], None],
+) -> None:
+    """Open a core and serve it until SIGTERM or SIGINT, then drain. Raises as `serving` does.
+
+    The port is taken first: `opened` and `started` get the settings with it, as the core has to know its own addresses.
+    """
     stop = asyncio.Event()
-    with _stopping(stop):
-        async with serving(core, settings) as running:
-            gc.collect()
-            gc.freeze()  # what is there now stays: collections need not look at it again
-            started(running)
-            await stop.wait()
+    with _listening(settings) as (listener, settings):
+        async with opened(settings) as core:
+            with _stopping(stop):
+                async with _answering(core, settings, listener):
+                    gc.collect()
+                    gc.freeze()  # what is there now stays: collections need not look at it again
+                    started(settings)
+                    await stop.wait()
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    settings.check_http()
+    with contextlib.closing(_listen(settings)) as listener:
+        yield listener, replace(settings, port=listener.getsockname()[1])
+
+
+@asynccontextmanager
+async def _answering(core: Core, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    capabilities = await core.GetCapabilities(GetCapabilitiesRequest(), timeout=settings.call_timeout)
+    server = _Server(_config(create_app(core, settings, capabilities), settings), settings)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        started = asyncio.create_task(server.listening.wait())
+        await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        yield
+    finally:
+        server.should_exit = True
+        await running
 
 
 class _Server(uvicorn.Server):

@@ -81,7 +81,9 @@ def _request(exchange: Exchange, form: dict[str, str]) -> ExchangeAssertionReque
     if _required(form, "client_assertion_type") != _ASSERTION_TYPE:
         raise _Refused("invalid_request", f"client_assertion_type is {_ASSERTION_TYPE} here.")
     assertion = _required(form, "client_assertion")
-    scopes = _required(form, "scope").split()
+    scopes = form.get("scope", "").split()
+    if not scopes:
+        raise _Refused("invalid_scope", "scope is missing; ask for scopes as in system/Patient.rs.")  # RFC 6749, 3.3
     if not all(_SCOPE.fullmatch(scope) for scope in scopes):
         raise _Refused("invalid_scope", "scope holds a character that no scope has; write scopes separated by spaces.")
     if form.get("client_id") and form["client_id"] != claims(assertion).sub:

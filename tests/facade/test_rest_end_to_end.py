@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -110,10 +111,9 @@ async def test_a_search_is_walked_to_its_end_by_its_links(partner: Partner) -> N
         ids.add((await http.post("/fhir/Patient", content=_PATIENT)).json()["id"])
     bundle = (await http.get("/fhir/Patient?family=m%C3%BCh&birthdate=ge1970-01-01&birthdate=lt1971-01-01")).json()
     assert bundle["total"] == 5
-    assert (
-        bundle["link"][0]["url"].endswith("/fhir/Patient?family=m%C3%BCh&birthdate=ge1970-01-01&birthdate=lt1971-01-01")
-        or "birthdate=ge1970-01-01" in bundle["link"][0]["url"]
-    )
+    applied = parse_qsl(urlsplit(bundle["link"][0]["url"]).query)
+    assert ("birthdate", "ge1970-01-01") in applied
+    assert ("birthdate", "lt1971-01-01") in applied
     found = []
     while True:
         found += [entry["resource"]["id"] for entry in bundle["entry"]]

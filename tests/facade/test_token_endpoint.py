@@ -66,7 +66,7 @@ async def test_raw_spaces_and_colons_as_curl_sends_them_are_taken(client: httpx.
         ({"grant_type": None}, 400, "invalid_request"),
         ({"client_assertion_type": "not_an_assertion_type"}, 400, "invalid_request"),
         ({"client_assertion": ""}, 400, "invalid_request"),
-        ({"scope": None}, 400, "invalid_request"),
+        ({"scope": None}, 400, "invalid_scope"),
         ({"scope": "system/Ä.read"}, 400, "invalid_scope"),
         ({"client_id": "somebody else"}, 401, "invalid_client"),
     ],

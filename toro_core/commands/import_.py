@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from toro_core.settings import Settings, load
 
 if TYPE_CHECKING:
-    from toro_core.importing import Refused
+    from toro_core.importing import Refused, Report, Sink
 
 __all__ = ["import_"]
 
-_SHOWN = 20
+_SHOWN: Final = 20
 
 
 @click.command("import", epilog="Example: toro import bundles/ Patient.ndjson.gz --storage sqlite:///toro.db")
@@ -47,37 +48,55 @@ def import_(
         raise click.UsageError("--storage and --core exclude each other")
     if address and not token:
         raise click.UsageError("--core needs an access token: set TORO_TOKEN or --token")
-    settings = load(file, os.environ, {"storage": storage} if storage else {})
+    settings = load(file, os.environ, {"storage": storage})
+    if address:
+        settings.check_grpc(address)
     return asyncio.run(_run(paths, settings, address, token or "", strict))
 
 
 async def _run(paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, strict: bool) -> int:
     from toro_core.commands.progress import file_progress
+    from toro_core.importing import Report, find_files, import_files
+
+    files = find_files(paths)
+    report = Report()
+    started = time.monotonic()
+    try:
+        async with _open_sink(settings, address, token, strict) as sink:
+            with file_progress(files) as tell:
+                await import_files(files, sink, report, tell)
+    except BaseException:
+        click.echo("Stopped; stored until then:", err=True)
+        raise
+    finally:
+        _tell(report, time.monotonic() - started)
+    return 1 if report.refused else 0
+
+
+@asynccontextmanager
+async def _open_sink(settings: Settings, address: str | None, token: str, strict: bool) -> AsyncIterator[Sink]:
+    from toro_core.channel import core_tls
     from toro_core.definitions import load as load_definitions
-    from toro_core.importing import CoreSink, StorageSink, find_files, import_files
+    from toro_core.importing import CoreSink, StorageSink
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
     from toro_core.v1 import connect
 
-    files = find_files(paths)
     definitions = load_definitions()
-    started = time.monotonic()
-    with file_progress(files) as tell:
-        if address:
-            async with connect(address, max_body=settings.max_body) as core:
-                report = await import_files(files, CoreSink(core, definitions, token), tell)
-        else:
-            extractor = Extractor(definitions, settings.own_bases())
-            async with open_storage(settings.storage) as opened:
-                sink = StorageSink(opened, definitions, extractor, strict=strict)
-                report = await import_files(files, sink, tell)
+    if address:
+        async with connect(address, max_body=settings.max_body, tls=core_tls(settings)) as core:
+            yield CoreSink(core, definitions, token)
+        return
+    async with open_storage(settings.storage) as storage:
+        yield StorageSink(storage, definitions, Extractor(definitions, settings.own_bases()), strict=strict)
+
+
+def _tell(report: Report, seconds: float) -> None:
     for name, count in sorted(report.stored.items()):
         click.echo(f"{count:>9} {name}")
-    total = report.stored.total()
-    click.echo(f"{total:>9} resources in {time.monotonic() - started:.1f} s")
+    click.echo(f"{report.stored.total():>9} resources in {seconds:.1f} s")
     _tell_some("stored, although it breaks the definitions", report.warned)
     _tell_some("refused", report.refused)
-    return 1 if report.refused else 0
 
 
 def _tell_some(what: str, places: Sequence[Refused]) -> None:

@@ -13,7 +13,7 @@ from toro_core.resources import new_id
 
 __all__ = ["unbundle"]
 
-_STORED = {"POST", "PUT", None}
+_STORED = ("POST", "PUT", None)
 
 
 def unbundle(bundle: JsonObject) -> Iterator[tuple[JsonObject | None, str]]:
@@ -22,7 +22,7 @@ def unbundle(bundle: JsonObject) -> Iterator[tuple[JsonObject | None, str]]:
     A resource keeps its id, else takes the one its PUT names, else gets a new one. A document or message Bundle is itself a
     resource and is yielded whole.
     """
-    if bundle.get("type") in {"document", "message"}:
+    if bundle.get("type") in ("document", "message"):
         yield bundle, ""
         return
     entries = bundle.get("entry", [])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from toro_core.definitions import Definitions
-from toro_core.errors import Issue, ToroError
+from toro_core.errors import ToroError
 from toro_core.importing.sources import Incoming, Refused
 from toro_core.json import dumps
 from toro_core.resources import body, new_id, parse_name
@@ -16,21 +17,30 @@ from toro_core.storage import Key, Storage, Write
 from toro_core.v1 import CallError, Core, UpdateResourceRequest
 from toro_core.validation.structure import check
 
-__all__ = ["CoreSink", "Sink", "StorageSink"]
+__all__ = ["CoreSink", "Outcome", "Sink", "StorageSink"]
 
-_AT_ONCE = 16
-_SHOWN = 3
+_AT_ONCE: Final = 16
+_TIMEOUT: Final = 60.0
+_SHOWN: Final = 3
+_FATAL: Final = frozenset(
+    {"DEADLINE_EXCEEDED", "INVALID_TOKEN", "STORAGE_FULL", "STORAGE_UNAVAILABLE", "UNAUTHENTICATED"}
+)
+"""Reasons for which the rest of an import would fail too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a batch: it is stored but for what was `refused`; `warned` is stored although it breaks the definitions."""
+
+    refused: Sequence[Refused] = ()
+    warned: Sequence[Refused] = ()
 
 
 class Sink(Protocol):
     """Stores batches."""
 
-    async def store(self, batch: Sequence[Incoming]) -> list[Refused]:
-        """Store a batch durably and return what was refused of it, warnings of what was stored included in `warned`."""
-
-    @property
-    def warned(self) -> list[Refused]:
-        """What was stored although it breaks the definitions."""
+    async def store(self, batch: Sequence[Incoming]) -> Outcome:
+        """Store a batch durably. Raises ToroError or CallError where it cannot go on."""
 
 
 class StorageSink:
@@ -42,29 +52,40 @@ class StorageSink:
         self._definitions = definitions
         self._extractor = extractor
         self._strict = strict
-        self.warned: list[Refused] = []
 
-    async def store(self, batch: Sequence[Incoming]) -> list[Refused]:
+    async def store(self, batch: Sequence[Incoming]) -> Outcome:
         """Write the batch, all of what is not refused or nothing."""
-        prepared = [self._prepare(incoming) for incoming in batch]
-        writes = [one for one in prepared if isinstance(one, Write)]
+        refused: list[Refused] = []
+        warned: list[Refused] = []
+        prepared = [self._prepare(incoming, refused, warned) for incoming in batch]
+        writes = [write for write in prepared if write is not None]
         if writes:
             await self._storage.commit(writes)
-        return [one for one in prepared if isinstance(one, Refused)]
+        return Outcome(refused=refused, warned=warned)
 
-    def _prepare(self, incoming: Incoming) -> Write | Refused:
+    def _prepare(self, incoming: Incoming, refused: list[Refused], warned: list[Refused]) -> Write | None:
         resource = incoming.resource
         try:
             key = _key(incoming, self._definitions)
-            issues = check(resource, self._definitions)
-            if issues and self._strict:
-                return Refused(place=incoming.place, why=_say(issues))
-            write = Write(key=key, body=body(resource, key.id), rows=self._extractor.rows(resource))
+            laid_out = body(resource, key.id)
         except ToroError as error:
-            return Refused(place=incoming.place, why=str(error))
+            refused.append(_told(incoming, error))
+            return None
+        issues = check(resource, self._definitions)
+        if issues and self._strict:
+            refused.append(_told(incoming, issues))
+            return None
+        try:
+            rows = self._extractor.rows(resource)
+        except Exception:
+            if not issues:
+                raise
+            # What has another shape than its definition cannot be indexed.
+            refused.append(_told(incoming, issues))
+            return None
         if issues:
-            self.warned.append(Refused(place=incoming.place, why=_say(issues)))
-        return write
+            warned.append(_told(incoming, issues))
+        return Write(key=key, body=laid_out, rows=rows)
 
 
 class CoreSink:
@@ -76,12 +97,11 @@ class CoreSink:
         self._definitions = definitions
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self.warned: list[Refused] = []
 
-    async def store(self, batch: Sequence[Incoming]) -> list[Refused]:
+    async def store(self, batch: Sequence[Incoming]) -> Outcome:
         """Send the batch; each resource is stored or refused on its own."""
         answers = await asyncio.gather(*(self._send(incoming) for incoming in batch))
-        return [answer for answer in answers if answer is not None]
+        return Outcome(refused=[answer for answer in answers if answer is not None])
 
     async def _send(self, incoming: Incoming) -> Refused | None:
         async with self._slots:
@@ -89,13 +109,13 @@ class CoreSink:
                 key = _key(incoming, self._definitions)
                 json = dumps({**incoming.resource, "id": key.id})
                 request = UpdateResourceRequest(name=str(key), json=json, allow_missing=True)
-                await self._core.UpdateResource(request, metadata=self._metadata, timeout=60)
+                await self._core.UpdateResource(request, metadata=self._metadata, timeout=_TIMEOUT)
             except ToroError as error:
-                return Refused(place=incoming.place, why=str(error))
+                return _told(incoming, error)
             except CallError as error:
-                if error.reason in {"UNAUTHENTICATED", "INVALID_TOKEN", "STORAGE_UNAVAILABLE"}:
+                if error.reason in _FATAL:
                     raise
-                return Refused(place=incoming.place, why=_say(error.issues))
+                return _told(incoming, error.issues)
         return None
 
 
@@ -104,14 +124,14 @@ def _key(incoming: Incoming, definitions: Definitions) -> Key:
     return parse_name(f"{resource.get('resourceType')}/{resource.get('id') or new_id()}", definitions.resource_types)
 
 
-class _Said(Protocol):
+class _Issue(Protocol):
     @property
-    def diagnostics(self) -> str: ...
+    def diagnostics(self) -> str:
+        """What happened."""
 
 
-def _say(issues: Sequence[Issue] | Sequence[_Said]) -> str:
-    shown = "; ".join(
-        f"{', '.join(getattr(one, 'expressions', ()))} {one.diagnostics}".strip() for one in issues[:_SHOWN]
-    )
+def _told(incoming: Incoming, why: ToroError | Sequence[_Issue]) -> Refused:
+    issues: Sequence[_Issue] = why.issues if isinstance(why, ToroError) else why
+    text = "; ".join(issue.diagnostics for issue in issues[:_SHOWN])
     more = len(issues) - _SHOWN
-    return f"{shown}; and {more} more" if more > 0 else shown
+    return Refused(place=incoming.place, why=f"{text}; and {more} more" if more > 0 else text)

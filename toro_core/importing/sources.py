@@ -21,7 +21,7 @@ _ENDINGS = (*_LINES, ".json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A resource read, where (`Observation.ndjson.gz:17`, `bundle.json entry 3`), and about how many bytes it took there."""
+    """A resource read, where (`in/Patient.ndjson.gz:17`, `in/bundle.json entry 3`), and about how many bytes it took there."""
 
     place: str
     resource: JsonObject
@@ -60,7 +60,7 @@ def read_file(path: Path) -> Iterator[Incoming | Refused]:
         with _open(path) as stream:
             yield from _read_lines(path, stream) if _kind(path) in _LINES else _read_document(path, stream.read())
     except (OSError, EOFError, zlib.error) as error:
-        yield Refused(place=path.name, why=f"the file cannot be read: {error}")
+        yield Refused(place=str(path), why=f"the file cannot be read: {error}")
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -70,17 +70,17 @@ def _open(path: Path) -> IO[bytes]:
 def _read_lines(path: Path, stream: IO[bytes]) -> Iterator[Incoming | Refused]:
     for number, line in enumerate(stream, 1):
         if line.strip():
-            yield _parse(f"{path.name}:{number}", line)
+            yield _parse(f"{path}:{number}", line)
 
 
 def _read_document(path: Path, text: bytes) -> Iterator[Incoming | Refused]:
-    parsed = _parse(path.name, text)
+    parsed = _parse(str(path), text)
     if isinstance(parsed, Refused) or parsed.resource.get("resourceType") != "Bundle":
         yield parsed
         return
     entries = list(unbundle(parsed.resource))
     for number, (resource, why) in enumerate(entries):
-        place = f"{path.name} entry {number}"
+        place = f"{path} entry {number}"
         if resource is None:
             yield Refused(place=place, why=why)
         else:

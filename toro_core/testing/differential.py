@@ -36,7 +36,7 @@ _RESOURCES = 60
 _PLANS = 150
 _DAY = 86_400_000_000
 _PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
-_SORTS = (None, None, None, "key", "name", "_id", "_lastUpdated", "unheard")
+_SORTS = (None, None, None, "key", "name", "r", "s", "_id", "_lastUpdated", "unheard")
 
 
 class DifferentialConformance:
@@ -110,31 +110,39 @@ class _Chance:
         lows = [row.low for row in dates if row.param == "date"]
         # Types differ in what they are sorted by: often the lowest date, else something else or nothing.
         sort = min(lows, default=MISSING) if not self.one_in(6) else self.pick((MISSING, 0, 5 * _DAY, None))
-        orders = []
+        orders: list[OrderRow] = []
         if not self.one_in(4):
             orders.append(OrderRow("key", *sorted((self._instant(), self._instant()))))
         if not self.one_in(4):
             orders.append(OrderRow("name", *sorted((self._word(), self._word()))))
+        references = tuple(
+            ReferenceRow(self.pick("pqr"), self.pick(("Patient", "Group")), self.pick("12"), self.pick(("", "", "1")))
+            for _ in self.some(3)
+        )
+        tokens = tuple(TokenRow(self.pick("pqs"), self._system(), self._code()) for _ in self.some(4))
+        # Keys as the core makes them, from the other rows, and one that has nothing to do with them.
+        orders += self._order("r", [f"{row.type}/{row.id}" for row in references if row.param == "r"])
+        orders += self._order("s", [row.code for row in tokens if row.param == "s"])
         return Rows(
             sort=sort,
-            tokens=tuple(TokenRow(self.pick("pq"), self._system(), self._code()) for _ in self.some(4)),
+            tokens=tokens,
             strings=tuple(StringRow(self.pick("pq"), word := self._word(), word.upper()) for _ in self.some(3)),
             dates=dates,
-            references=tuple(
-                ReferenceRow(
-                    self.pick("pq"), self.pick(("Patient", "Group")), self.pick("12"), self.pick(("", "", "1"))
-                )
-                for _ in self.some(3)
-            ),
+            references=references,
             uris=tuple(UriRow(self.pick("pq"), self.pick(("u", "uu", "v"))) for _ in self.some(2)),
             orders=tuple(orders),
         )
+
+    def _order(self, param: str, values: list[str]) -> list[OrderRow]:
+        if not values or self.one_in(9):
+            return []
+        return [OrderRow(param, min(values), "z" if self.one_in(9) else max(values))]
 
     def criterion(self, depth: int, moments: list[int]) -> Criterion:
         if depth and not self.one_in(4):
             parts = tuple(self.criterion(depth - 1, moments) for _ in self.some(3))
             return AllOf(parts) if self.one_in(2) else AnyOf(parts)
-        param = self.pick("pqqz") if self.one_in(9) else self.pick("pq")
+        param = self.pick("pqrsz") if self.one_in(4) else self.pick("pq")
         match self._random.randrange(8):
             case 0 | 1:
                 return Token(

@@ -26,6 +26,10 @@ _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE: Final = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _PARTIAL: Final = r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?"
 
+# https://hl7.org/fhir/R4/datatypes.html#string: no character below 32 except tab, line feed and carriage return
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_VISIBLE: Final = r"[^\s\x00-\x1f]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
@@ -70,7 +74,12 @@ def _decimal(value: object) -> bool:
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT
+    return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT and _is_clean(value)
+
+
+def _is_clean(text: str) -> bool:
+    """Say whether the text has no control characters but tab, line feed and carriage return."""
+    return text.isprintable() or _CONTROL.search(text) is None
 
 
 def _base64(value: object) -> bool:
@@ -83,8 +92,14 @@ def _base64(value: object) -> bool:
     return True
 
 
-_TEXT: Final = Primitive(json_type="string", test=_text, rule="text that is not empty and has at most 1 MB")
-_URI: Final = Primitive(json_type="string", test=_pattern(r"\S+"), rule="a URI without white space")
+_TEXT: Final = Primitive(
+    json_type="string",
+    test=_text,
+    rule="text that is not empty, has at most 1 MB and no control characters but tab and line ends",
+)
+_URI: Final = Primitive(
+    json_type="string", test=_pattern(rf"{_VISIBLE}+"), rule="a URI without white space and control characters"
+)
 
 PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
     {
@@ -93,7 +108,7 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
         "canonical": _URI,
         "code": Primitive(
             json_type="string",
-            test=_pattern(r"\S+(?:\s\S+)*"),
+            test=_pattern(rf"{_VISIBLE}+(?:\s{_VISIBLE}+)*"),
             rule="a code with single spaces only and none at its ends",
         ),
         "date": Primitive(
@@ -137,8 +152,8 @@ PRIMITIVES: Final[Mapping[str, Primitive]] = MappingProxyType(
         ),
         "xhtml": Primitive(
             json_type="string",
-            test=lambda value: isinstance(value, str) and value != "",
-            rule="XHTML that is not empty",
+            test=lambda value: isinstance(value, str) and value != "" and _is_clean(value),
+            rule="XHTML that is not empty and has no control characters but tab and line ends",
         ),
     }
 )

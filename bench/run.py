@@ -1,0 +1,88 @@
+"""Run the benches: `make bench` in about two minutes, `make bench-full` with a million resources. See docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.authentication import measure_tokens
+from bench.corpus import build, cached
+from bench.load import generator
+from bench.over_grpc import measure_grpc
+from bench.over_http import measure_http
+from bench.rounds import ROUNDS, Row
+from bench.searches import measure_growth, measure_searches
+from bench.table import as_json, as_table
+from bench.writes import measure_commits, measure_ingest, measure_records, measure_size
+
+__all__ = ["Scale", "main", "run"]
+
+_CACHE = Path(__file__).parent.parent / ".bench-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much is measured; `large` is a second database that the searches are compared on."""
+
+    resources: int = 10_000
+    large: int | None = None
+    seconds: float = 1.0
+    repeats: int = 200
+    commits: int = 2_000
+    patients: int = 20
+    rounds: int = ROUNDS
+
+
+async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
+    """Measure everything; temporary files go into `folder`, the large database into `cache`."""
+    rounds, seconds, repeats = scale.rounds, scale.seconds, scale.repeats
+    _say(f"making {scale.resources:,} resources")
+    corpus = await build(scale.resources, folder / "corpus.db")
+    with generator() as load:
+        _say("reads, searches and creates over HTTP")
+        rows = await measure_http(corpus, folder, load, seconds=seconds, rounds=rounds)
+        _say("reads over gRPC")
+        rows.append(await measure_grpc(corpus, folder, load, seconds=seconds, rounds=rounds))
+    _say("searches in process")
+    rows += await measure_searches(corpus, folder, repeats=repeats, rounds=rounds)
+    _say("tokens")
+    rows.append(await measure_tokens(corpus, repeats=repeats, rounds=rounds))
+    _say("commits and ingest")
+    rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
+    rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
+    rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
+    rows.append(await measure_records(folder, patients=scale.patients))
+    if scale.large:
+        _say(f"searches among {scale.large:,} resources; making them takes a while the first time")
+        large = await cached(scale.large, cache)
+        rows += await measure_growth(corpus, large, repeats=repeats, rounds=rounds)
+        rows.append(measure_size(large.database, f"{scale.large:,} small resources"))
+    return rows
+
+
+def main() -> None:
+    """Measure, print the table, write JSON where asked to."""
+    parser = argparse.ArgumentParser(description="Measure Toro against its baselines, in one run on this machine.")
+    parser.add_argument(
+        "--full", action="store_true", help="also search among 1,000,000 resources, kept in .bench-data"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples here")
+    options = parser.parse_args()
+    scale = Scale(large=1_000_000 if options.full else None)
+    with tempfile.TemporaryDirectory(prefix="toro-bench-") as folder:
+        rows = asyncio.run(run(scale, Path(folder)))
+    print(as_table(rows))
+    if options.json:
+        options.json.write_text(as_json(rows, full=options.full, resources=scale.resources))
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
