@@ -18,7 +18,17 @@ from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import Collected, Convert, converter
 from toro_core.search.layout import Searchable, layout
-from toro_core.storage import MISSING, DateRow, GroupRow, OrderRow, QuantityRow, ReferenceRow, Rows
+from toro_core.storage import (
+    MISSING,
+    DateRow,
+    GroupRow,
+    OrderRow,
+    QuantityRow,
+    ReferenceRow,
+    Rows,
+    TokenRow,
+    UriRow,
+)
 
 __all__ = ["Extractor"]
 
@@ -26,6 +36,8 @@ _RULES: Final = "2"
 """Counts the changes of what is extracted from the same definitions."""
 _ORDER_LENGTH: Final = 64
 """Text is cut to this many characters for sorting; order beyond that serves nobody."""
+_KEPT: Final = 5000
+"""Rows of which a type remembers what they order by."""
 
 _Row = TypeVar("_Row")
 
@@ -112,10 +124,11 @@ class _Type:
         }
         key = self.layout.key
         self._key = {part.param for part in searchables[key].parts} if key else None
-        self._orders: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._orders: dict[tuple[str, ...], tuple[OrderRow, ...]] = {}
         for order, cells in self.layout.orders.items():
             for name in cells:
-                self._orders[name] = (*self._orders.get(name, ()), order)
+                self._names[name] = (*self._names.get(name, ()), order)
         self._members = _Node()
         self._links: list[tuple[str, Run, Convert]] = []
         targets = _targets(searchables.values())
@@ -144,12 +157,12 @@ class _Type:
         return Rows(
             sort=None if self._key is None else self._sort(found.dates, self._key),
             tokens=_distinct(found.tokens),
-            strings=_distinct(found.strings),
-            dates=_distinct(found.dates),
-            references=_distinct(found.references),
-            uris=_distinct(found.uris),
-            numbers=_distinct(found.numbers),
-            quantities=_distinct(found.quantities),
+            strings=_distinct(found.strings) if found.strings else (),
+            dates=_distinct(found.dates) if found.dates else (),
+            references=_distinct(found.references) if found.references else (),
+            uris=_distinct(found.uris) if found.uris else (),
+            numbers=_distinct(found.numbers) if found.numbers else (),
+            quantities=tuple(found.quantities),
             groups=tuple(found.groups),
             orders=self._ordered(found),
             compartments=self._compartments(resource, found),
@@ -164,23 +177,46 @@ class _Type:
 
     @staticmethod
     def _sort(dates: list[DateRow], key: set[str]) -> int:
-        return min((row.low for row in dates if row.param in key), default=MISSING)
+        lowest = MISSING
+        for row in dates:
+            if row[0] in key and row[1] < lowest:
+                lowest = row[1]
+        return lowest
 
     def _ordered(self, found: Collected) -> tuple[OrderRow, ...]:
-        orders = self._orders
-        values: list[tuple[str, Any]] = [(row[0], row[2][:_ORDER_LENGTH]) for row in found.tokens if row[2]]
-        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.strings]
-        values += [row[:2] for row in found.dates]
-        values += [(row[0], f"{row[1]}/{row[2]}") for row in found.references]
-        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.uris]
-        values += [row[:2] for row in found.numbers]
-        values += [(row[0], row[3]) for row in _in_order(found.quantities)]
+        known = self._orders
         bounds: dict[str, OrderRow] = {}
+        coming_again: tuple[TokenRow | ReferenceRow | UriRow, ...] = (*found.tokens, *found.references, *found.uris)
+        for row in coming_again:
+            # What they order by is kept with them.
+            made = known.get(row)
+            if made is None:
+                made = self._remembered(row)
+            for order in made:
+                name = order[0]
+                bounds[name] = order if name not in bounds else _widened(bounds[name], order[1])
+        quantities = found.quantities if len(found.quantities) < 2 else _in_order(found.quantities)
+        values: list[tuple[str, Any]] = [row[:2] for row in (*found.dates, *found.numbers)]
+        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.strings]
+        values += [(row[0], row[3]) for row in quantities]
         for param, value in values:
-            for name in orders.get(param, ()):
-                order = bounds.get(name)
-                bounds[name] = OrderRow(name, value, value) if order is None else _widened(order, value)
+            for name in self._names.get(param, ()):
+                known_order = bounds.get(name)
+                bounds[name] = OrderRow(name, value, value) if known_order is None else _widened(known_order, value)
         return tuple(bounds.values())
+
+    def _remembered(self, row: TokenRow | ReferenceRow | UriRow) -> tuple[OrderRow, ...]:
+        if row.__class__ is TokenRow:
+            value = row[2][:_ORDER_LENGTH]
+        elif row.__class__ is ReferenceRow:
+            value = f"{row[1]}/{row[2]}"
+        else:
+            value = row[1][:_ORDER_LENGTH]
+        made = tuple(OrderRow(name, value, value) for name in self._names.get(row[0], ()) if value)
+        if len(self._orders) >= _KEPT:
+            self._orders.clear()
+        self._orders[row] = made
+        return made
 
     def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
         patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
@@ -205,25 +241,28 @@ def _after(branch: Branch, convert: Convert) -> Convert:
 
 
 def _walk(children: dict[str, _Node], value: Any, found: _Found) -> None:
-    for member in children.keys() & value.keys():
-        inner, node = value[member], children[member]
-        if inner is None:
+    for member, inner in value.items():
+        node = children.get(member)
+        if node is None or inner is None:
             continue
-        values = inner if type(inner) is list else [inner]
+        values = inner if inner.__class__ is list else [inner]
         if node.group:
             _walk_group(node, values, found)
             continue
         for convert in node.converts:
             convert(values, found)
-        if node.children:
+        inside = node.children
+        if inside:
             for one in values:
                 if one is not None:
-                    _walk(node.children, one, found)
+                    _walk(inside, one, found)
 
 
 def _walk_group(node: _Node, values: list[Any], found: _Found) -> None:
     """Extract each value by itself, so that what stands together stays together."""
     for value in values:
+        if value is None:
+            continue
         own = _Found()
         for convert in node.converts:
             convert([value], own)
@@ -265,8 +304,6 @@ def _names(rows: Rows) -> int:
 
 def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
     """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
-    if len(rows) < 2:
-        return rows
     systematic = {row.param for row in rows if row.system}
     return [row for row in rows if row.system or row.param not in systematic]
 
