@@ -9,13 +9,14 @@ from typing import Final
 from toro_core.access import Access, Decision, Forbidden
 from toro_core.caller import Caller
 from toro_core.errors import Issue
+from toro_core.search.combine import all_of
 from toro_core.search.explain import explained
 from toro_core.search.extract import Extractor
 from toro_core.search.include import Includer
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
-from toro_core.search.plan import AllOf, Compartment, Criterion, Cursor, SearchPlan
+from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import InvalidSearch, Parameter, Query
 from toro_core.search.subset import Subset
 from toro_core.storage import Key, Storage, Stored
@@ -178,19 +179,16 @@ class Searcher:
             return None
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
-        criteria = [query.criterion]
-        if not decision.unconstrained:
-            criteria.append(decision.clause)
+        criteria = [query.criterion, decision.clause]
         if compartment is not None:
             criteria.append(Compartment(id=compartment.id))
         if types > 1 and any(parameter.code == "_sort" for parameter in query.applied):
             text = "Parameter `_sort` is supported for one type at a time: several types come one after the other."
             raise _invalid("not-supported", text)
-        criterion = criteria[0] if len(criteria) == 1 else AllOf(tuple(criteria))
         limit = self._page_size if query.count is None else query.count
         return SearchPlan(
             type=query.type,
-            criterion=await self._joins.followed(query.type, criterion),
+            criterion=await self._joins.followed(query.type, all_of(criteria)),
             sort=query.sort,
             limit=0 if query.summary == "count" else limit,
             max_bytes=_MATCH_BYTES if query.includes else _PAGE_BYTES,

@@ -66,6 +66,10 @@ class Extractor:
         """Return the search parameters that work and what they are answered from."""
         return self._type(resource_type).layout.searchables
 
+    def key(self, resource_type: str) -> str | None:
+        """Return the date parameter that is the type's sort value; None stands for the time of the commit."""
+        return self._type(resource_type).layout.key
+
     def sort_key(self, resource_type: str, code: str) -> str | None:
         """Return what to sort by for a parameter, None for the type's own sort value. Raises KeyError where it has no order."""
         layout = self._type(resource_type).layout
