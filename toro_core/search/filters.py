@@ -28,6 +28,7 @@ _UNNAMED_TARGETS: Final = 10
 """Types a chain may go to where it names none."""
 _WAYS: Final = 100
 """Types that all steps of a chain may go to."""
+_NAMED: Final = 10
 _REFUSED: Final[Mapping[str, str]] = {
     "_content": "is not supported by this storage",
     "_filter": "is not supported; use parameters of their own",
@@ -80,9 +81,8 @@ class Filters:
         searchable = self._searchable(resource_type, leaf.code)
         places = self._compiler.unknown(searchable, leaf.modifier, making.values)
         if places:
-            said = f"has {', '.join(map(str, places))}" if len(making.values) > 1 else "has a value"
-            counted = "as positions of values that are" if len(making.values) > 1 else "that is"
-            making.warnings.append(f"{said} {counted} no code of this element; nothing matches them")
+            which = ", ".join(map(str, places[:_NAMED])) + (" and more" if len(places) > _NAMED else "")
+            making.warnings.append(f"matches nothing by value {which}, which is no code of this element")
         return self._compiler.compile(searchable, leaf.modifier, making.values)
 
     def _link(self, resource_type: str, link: Link, making: _Making) -> Criterion:

@@ -54,7 +54,7 @@ class Tokens:
         if searchable.types != {"code"} or not code:
             return False
         known = [self._systems(branch.value_set) for branch in searchable.branches]
-        return all(known) and not any(codes.get(code) == system or (not system and code in codes) for codes in known)
+        return all(known) and not any(code in codes and system in {None, "", codes[code]} for codes in known)
 
     def _plain(self, searchable: Searchable, value: str) -> Iterator[Criterion]:
         system, code = _system_and_code(value)
