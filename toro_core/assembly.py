@@ -76,7 +76,7 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             reader=reader,
             writer=writer,
             bundler=bundler,
-            searcher=Searcher(storage, parser, access, tokens, page_size=settings.page_size),
+            searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
         )
     )

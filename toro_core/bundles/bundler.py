@@ -132,7 +132,7 @@ class _Work:
         self._call = call
         self._caller: Caller = call.known_caller()
         self._exposed = exposed
-        self._reader = EntryReader(rpcs, call, request.handling)
+        self._reader = EntryReader(rpcs, call, request)
         self._left = request.max_bytes or _MAX_BYTES
 
     async def transaction(self, raw: Sequence[Any]) -> list[EntryResult]:

@@ -1,13 +1,14 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
-Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json` and
-`resources/TYPE.json`. An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is
-cardinality, types joined by `|`, and the required value set where there is one.
+Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
+`hierarchies.json`, `summaries.json` and `resources/TYPE.json`. An element is one string:
+`1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`, and the required value set
+where there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final, TypeVar, cast
@@ -37,6 +38,7 @@ class Definitions:
     __slots__ = (
         "_codes",
         "_derived",
+        "_extra",
         "_folder",
         "_index",
         "_parsed",
@@ -64,6 +66,7 @@ class Definitions:
         self._codes: dict[str, frozenset[str]] = {}
         self._derived: dict[Callable[[Definitions], Any], Any] = {}
         self._value_sets: dict[str, Any] | None = None
+        self._extra: dict[str, dict[str, Any]] = {}
         self.fhir_version = self._index["fhirVersion"]
         self.digest = self._index["digest"]
         self.resource_types = frozenset(self._index["resources"])
@@ -86,7 +89,9 @@ class Definitions:
         if resource_type not in self._search:
             if resource_type not in self.resource_types:
                 raise KeyError(resource_type)
-            rows = {**self._index["search"], **self._file(resource_type)["search"]}
+            file = self._file(resource_type)
+            guides = {code: row for rows in file.get("guides", {}).values() for code, row in rows.items()}
+            rows = {**guides, **self._index["search"], **file["search"]}
             self._search[resource_type] = {c: self._parameter(c, row) for c, row in sorted(rows.items())}
         return self._search[resource_type]
 
@@ -110,6 +115,23 @@ class Definitions:
             found |= {code: None if code in found else system for code in codes}
         return {code: system for code, system in found.items() if system is not None}
 
+    def enumerated(self, value_set: str) -> Mapping[str, Sequence[str]] | None:
+        """Return the codes of a value set by system, or None where they are not enumerated."""
+        return cast("Mapping[str, Sequence[str]] | None", self._enumerated().get(value_set))
+
+    def below(self, system: str) -> Mapping[str, Sequence[str]] | None:
+        """Return the codes one step below each code of a system; None where the system is flat or not known."""
+        return cast("Mapping[str, Sequence[str]] | None", self._kept("hierarchies.json").get(system))
+
+    def summary(self, structure: str) -> frozenset[str] | None:
+        """Return the elements of a structure's summary; None where all of them are."""
+        found = self._kept("summaries.json")["summary"].get(structure)
+        return None if found is None else frozenset(found)
+
+    def modifiers(self, structure: str) -> frozenset[str]:
+        """Return the elements that modify the meaning of others."""
+        return frozenset(self._kept("summaries.json")["modifiers"].get(structure, ()))
+
     def profiles(self, resource_type: str) -> tuple[str, ...]:
         """Return the profiles of the loaded guides on a resource type: canonicals without version."""
         return tuple(self._index["profiles"].get(resource_type, ()))
@@ -124,6 +146,11 @@ class Definitions:
         if build not in self._derived:
             self._derived[build] = build(self)
         return cast(T, self._derived[build])
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        if name not in self._extra:
+            self._extra[name] = self._read(name)
+        return self._extra[name]
 
     def _read(self, *path: str) -> dict[str, Any]:
         return json.loads(self._folder.joinpath(*path).read_bytes())

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from toro_core import json
-from toro_core.definitions.compile_codes import expand
+from toro_core.definitions.compile_codes import expand, hierarchies
 from toro_core.definitions.compile_search import any_target, search_parameters
 from toro_core.definitions.compile_structures import structures
+from toro_core.definitions.compile_summaries import summaries
 from toro_core.errors import ToroError
 
 __all__ = ["PackageUnusable", "compile_packages", "read_package", "write"]
@@ -65,6 +66,8 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
     search, shared = search_parameters(core["SearchParameter"], resources)
     files: dict[str, Any] = {
         "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
+        "hierarchies.json": hierarchies(core["CodeSystem"]),
+        "summaries.json": summaries(core["StructureDefinition"]),
         "codes.json": expand(_required(by_root), core["ValueSet"], core["CodeSystem"], expansions),
     }
     for name in resources:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["expand"]
+__all__ = ["expand", "hierarchies"]
 
 _FREE: Final = ("http://hl7.org/fhir", "http://terminology.hl7.org/", "http://unitsofmeasure.org")
 """Systems whose codes may be shipped."""
+_PARENTS: Final = frozenset({"parent", "subsumedBy"})
+"""Properties of a concept that name one above it."""
 
 
 def expand(
@@ -53,3 +55,27 @@ def _codes(concepts: Iterable[dict[str, Any]]) -> Iterator[str]:
     for concept in concepts:
         yield concept["code"]
         yield from _codes(concept.get("concept", ()))
+
+
+def hierarchies(code_systems: Iterable[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Return by complete code system the codes below each code that has any, one step down; flat systems are left out."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for system in code_systems:
+        if system["content"] == "complete" and system["url"].startswith(_FREE):
+            below: dict[str, set[str]] = {}
+            for parent, child in _steps(system.get("concept", ()), None):
+                below.setdefault(parent, set()).add(child)
+            if below:
+                found[system["url"]] = {parent: sorted(children) for parent, children in sorted(below.items())}
+    return dict(sorted(found.items()))
+
+
+def _steps(concepts: Iterable[dict[str, Any]], parent: str | None) -> Iterator[tuple[str, str]]:
+    for concept in concepts:
+        code: str = concept["code"]
+        if parent is not None:
+            yield parent, code
+        for found in concept.get("property", ()):
+            if found["code"] in _PARENTS and "valueCode" in found:
+                yield found["valueCode"], code
+        yield from _steps(concept.get("concept", ()), code)

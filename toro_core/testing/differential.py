@@ -78,17 +78,18 @@ async def _compare(storage: Storage, chance: _Chance, known: dict[str, tuple[int
     plan = SearchPlan(
         type=TYPE,
         criterion=chance.criterion(3, [at for at, _ in known.values()]),
-        sort=SortKey(param=chance.pick(_SORTS), descending=chance.one_in(2)),
+        sort=(SortKey(param=chance.pick(_SORTS), descending=chance.one_in(2)),),
         limit=chance.pick((1, 7, 100)),
     )
     expected = {id for id, (at, rows) in known.items() if matches(plan.criterion, key(id), at, rows)}
     ids = await walk(storage, plan)
     assert sorted(ids) == sorted(expected), plan
     assert await storage.count(plan) == len(expected), plan
-    values = [sort_value(plan.sort, Key(TYPE, id), *known[id]) for id in ids]
+    (sort,) = plan.sort
+    values = [sort_value(sort, Key(TYPE, id), *known[id]) for id in ids]
     present = [value for value in values if value != MISSING]
     assert values == present + [MISSING] * (len(values) - len(present)), plan
-    assert present == sorted(present, reverse=plan.sort.descending), plan
+    assert present == sorted(present, reverse=sort.descending), plan
 
 
 class _Chance:

@@ -190,7 +190,8 @@ def test_what_others_derive_is_made_once(definitions: Definitions) -> None:
 def test_the_digest_is_of_the_data(definitions: Definitions) -> None:
     index = (DATA / "index.json").read_bytes()
     digest = hashlib.sha256(re.sub(rb'\n "digest": "[^"]*",', b"", index))
-    names = ["codes.json", *(f"resources/{name}.json" for name in sorted(definitions.resource_types)), "types.json"]
+    resources = (f"resources/{name}.json" for name in sorted(definitions.resource_types))
+    names = ["codes.json", "hierarchies.json", *resources, "summaries.json", "types.json"]
     for name in names:
         digest.update(name.encode() + b"\0" + DATA.joinpath(*name.split("/")).read_bytes())
     assert definitions.digest == f"sha256:{digest.hexdigest()}"

@@ -48,7 +48,7 @@ class ResourceServiceStub:
     CommitBundle: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]
     """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -72,7 +72,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     CommitBundle: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]  # type: ignore[assignment]
     """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -141,7 +141,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.SearchResourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.SearchResourcesResponse, _abc.Awaitable[_resource_service_pb2.SearchResourcesResponse]]:
-        """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+        """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
 
     @_abc_1.abstractmethod
     def ListVersions(
