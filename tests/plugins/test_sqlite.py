@@ -249,7 +249,7 @@ async def test_a_reference_sorts_by_its_targets_name_whether_that_is_stored_or_n
             for criterion in (AllOf(()), AnyOf((Token(param="tag", code="x"), Ids(ids=("none",))))):
                 sort = SortKey(param="subject", descending=descending)
                 for limit in (1, 3, 50):
-                    plan = SearchPlan(type=TYPE, criterion=criterion, sort=sort, limit=limit)
+                    plan = SearchPlan(type=TYPE, criterion=criterion, sort=(sort,), limit=limit)
                     assert await walk(storage, plan) == expected
 
 
