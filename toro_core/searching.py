@@ -9,14 +9,16 @@ from typing import Final
 from toro_core.access import Access, Decision, Forbidden
 from toro_core.caller import Caller
 from toro_core.errors import Issue
+from toro_core.search.combine import all_of
 from toro_core.search.explain import explained
 from toro_core.search.extract import Extractor
 from toro_core.search.include import Includer
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
-from toro_core.search.plan import AllOf, Compartment, Criterion, Cursor, SearchPlan
-from toro_core.search.query import InvalidSearch, Parameter, Query
+from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
+from toro_core.search.query import Parameter, Query
+from toro_core.search.request import Search, invalid_search, searched_types
 from toro_core.search.subset import Subset
 from toro_core.storage import Key, Storage, Stored
 
@@ -27,20 +29,6 @@ _MATCH_BYTES: Final = 2_000_000
 """What the matches of a page may have where others are included beside them."""
 _COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """What is asked for: in one `type`, else in those of the parameter `_type`; in one patient's compartment where that is given.
-
-    Only types in `exposure` are included, where it is given.
-    """
-
-    type: str
-    compartment: Key | None = None
-    parameters: tuple[Parameter, ...] = ()
-    lenient: bool = False
-    exposure: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +98,10 @@ class Searcher:
         return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])
 
     async def _asked(self, caller: Caller, search: Search) -> _Asked:
-        self._check_compartment(search)
-        types, rest, issues = self._types(caller, search)
+        def clause_of(resource_type: str) -> Criterion | None:
+            return self._clause(caller, resource_type)
+
+        types, rest, issues = searched_types(search, self._definitions, clause_of)
         plans, queries = [], []
         for resource_type in types:
             decision = self._access.decide(caller, resource_type, "s")
@@ -119,57 +109,13 @@ class Searcher:
                 resource_type,
                 rest,
                 lenient=search.lenient,
-                clause_of=lambda type_: self._clause(caller, type_),
+                clause_of=clause_of,
             )
             plans.append(await self._plan(query, decision, search.compartment, len(types)))
             queries.append(query)
         named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
         return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
-
-    def _check_compartment(self, search: Search) -> None:
-        if search.compartment is None:
-            return
-        if search.compartment.type != "Patient":
-            raise _invalid(
-                "not-supported", "Only the compartments of patients are searched, as `Patient/1/Observation`."
-            )
-        if search.type and search.type != "Patient" and not self._definitions.compartment(search.type):
-            raise _invalid("not-supported", f"{search.type} resources lie in no patient's compartment.")
-
-    def _types(self, caller: Caller, search: Search) -> tuple[Sequence[str], Sequence[Parameter], Sequence[Issue]]:
-        """Return the types to search, the other parameters, and which types were left out."""
-        named = [value for one in search.parameters if one.code == "_type" for value in one.values if value]
-        rest = [parameter for parameter in search.parameters if parameter.code != "_type"]
-        if search.type:
-            if any(name != search.type for name in named):
-                raise _invalid(
-                    "value", f"Parameter `_type` names other types than {search.type}, which the path names."
-                )
-            return [search.type], rest, []
-        if unknown := [name for name in named if name not in self._definitions.resource_types]:
-            raise _invalid("value", f"Parameter `_type` has {len(unknown)} values that are no FHIR resource types.")
-        if search.exposure is not None and (hidden := [name for name in named if name not in search.exposure]):
-            raise _invalid(
-                "not-supported", f"Parameter `_type` names types that are not offered here: {', '.join(hidden)}."
-            )
-        if named:
-            return list(dict.fromkeys(named)), rest, []
-        if search.compartment is None:
-            raise _invalid("required", "A search of the whole system needs the parameter `_type`, as `_type=Patient`.")
-        members = [
-            name
-            for name in sorted(self._definitions.resource_types)
-            if (name == "Patient" or self._definitions.compartment(name))
-            and (search.exposure is None or name in search.exposure)
-        ]
-        granted = [name for name in members if self._clause(caller, name) is not None]
-        if not granted:
-            raise Forbidden("system/*.rs")
-        refused = ", ".join(name for name in members if name not in granted)
-        text = f"The access token does not allow to search {refused}."
-        issues = [Issue(severity="information", code="suppressed", diagnostics=text)] if refused else []
-        return granted, rest, issues
 
     def _clause(self, caller: Caller, resource_type: str) -> Criterion | None:
         try:
@@ -178,19 +124,16 @@ class Searcher:
             return None
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
-        criteria = [query.criterion]
-        if not decision.unconstrained:
-            criteria.append(decision.clause)
+        criteria = [query.criterion, decision.clause]
         if compartment is not None:
             criteria.append(Compartment(id=compartment.id))
         if types > 1 and any(parameter.code == "_sort" for parameter in query.applied):
             text = "Parameter `_sort` is supported for one type at a time: several types come one after the other."
-            raise _invalid("not-supported", text)
-        criterion = criteria[0] if len(criteria) == 1 else AllOf(tuple(criteria))
+            raise invalid_search("not-supported", text)
         limit = self._page_size if query.count is None else query.count
         return SearchPlan(
             type=query.type,
-            criterion=await self._joins.followed(query.type, criterion),
+            criterion=await self._joins.followed(query.type, all_of(criteria)),
             sort=query.sort,
             limit=0 if query.summary == "count" else limit,
             max_bytes=_MATCH_BYTES if query.includes else _PAGE_BYTES,
@@ -281,7 +224,3 @@ class Searcher:
 
 def _name(compartment: Key | None) -> str:
     return "" if compartment is None else str(compartment)
-
-
-def _invalid(code: str, text: str) -> InvalidSearch:
-    return InvalidSearch(issues=(Issue(code=code, diagnostics=text),))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from toro_core.search.combine import any_of
 from toro_core.search.extract import Extractor
 from toro_core.search.kinds.amount import Numbers, Quantities
 from toro_core.search.kinds.date import Dates
@@ -60,10 +61,7 @@ class ParameterCompiler:
         if modifier == "missing":
             return _missing(searchable, values)
         # No FHIR string holds NUL, and not every storage can be asked for it.
-        found = self._compiled(searchable, modifier, [value for value in values if "\0" not in value])
-        while isinstance(found, AnyOf) and len(found.criteria) == 1:
-            found = found.criteria[0]
-        return found
+        return self._compiled(searchable, modifier, [value for value in values if "\0" not in value])
 
     def unknown(self, searchable: Searchable, modifier: str, values: Sequence[str]) -> list[int]:
         """Return the positions, from 1, of values that are no codes of the parameter's element."""
@@ -76,7 +74,7 @@ class ParameterCompiler:
             ids = Ids(ids=tuple(map(unescaped, values)))
             return Not(ids) if modifier == "not" else ids
         if searchable.compositions:
-            return AnyOf(tuple(self._composed(each, value) for value in values for each in searchable.compositions))
+            return any_of(self._composed(each, value) for value in values for each in searchable.compositions)
         return self._kinds[searchable.facts.type].compile(searchable, modifier, values)
 
     def _composed(self, composition: Composition, value: str) -> Criterion:
@@ -125,5 +123,5 @@ def _missing(searchable: Searchable, values: Sequence[str]) -> Criterion:
         if target:
             # References to that type elsewhere, and logical ones.
             found.append(Present(param=f"{param}:{target}"))
-    present = found[0] if len(found) == 1 else AnyOf(tuple(found))
+    present = any_of(found)
     return Not(present) if _BOOLEAN[values[0]] else present

@@ -23,6 +23,8 @@ TEXT: Final = ":text"
 IDENTIFIER: Final = ":identifier"
 OF_TYPE: Final = ":of-type"
 """What is added to a name for the rows of a modifier."""
+_REMEMBERED: Final = 2000
+"""Rows a converter keeps, so that equal values need not be converted again."""
 
 TEXT_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "Address": (("text",), ("line",), ("city",), ("district",), ("state",), ("postalCode",), ("country",)),
@@ -95,39 +97,73 @@ def _booleans(param: str) -> Convert:
 
 
 def _codings(param: str) -> Convert:
-    label, nothing = param + TEXT, TokenRow(param, "", "")
+    made = _Coded(param)
 
     def convert(values: list[Any], rows: Collected) -> None:
         for value in values:
-            get = value.get
-            system, code = get("system", ""), get("code", "")
-            rows.tokens.append(TokenRow(param, system, code) if system or code else nothing)
-            if display := get("display"):
-                _label(label, display, rows)
+            token, label = made.coding(value)
+            rows.tokens.append(token)
+            if label:
+                rows.uris.append(label)
 
     return convert
 
 
 def _concepts(param: str) -> Convert:
-    label, nothing = param + TEXT, TokenRow(param, "", "")
+    made = _Coded(param)
+    nothing = made.nothing
 
     def convert(values: list[Any], rows: Collected) -> None:
+        tokens, uris = rows.tokens, rows.uris
         for value in values:
             is_coded = False
             for coding in value.get("coding", ()):
-                get = coding.get
-                system, code = get("system", ""), get("code", "")
-                if system or code:
-                    rows.tokens.append(TokenRow(param, system, code))
+                token, label = made.coding(coding)
+                if token is not nothing:
+                    tokens.append(token)
                     is_coded = True
-                if display := get("display"):
-                    _label(label, display, rows)
+                if label:
+                    uris.append(label)
             if not is_coded:
-                rows.tokens.append(nothing)
-            if text := value.get("text"):
-                _label(label, text, rows)
+                tokens.append(nothing)
+            text = value.get("text")
+            if text and (label := made.label(text)):
+                uris.append(label)
 
     return convert
+
+
+class _Coded:
+    """Makes the rows of codings, and remembers them: the same few come again and again."""
+
+    def __init__(self, param: str) -> None:
+        self.nothing: Final = TokenRow(param, "", "")
+        self._param = param
+        self._labelled = param + TEXT
+        self._codings: dict[tuple[str, str, str | None], tuple[TokenRow, UriRow | None]] = {}
+        self._labels: dict[str, UriRow | None] = {}
+
+    def coding(self, coding: dict[str, Any]) -> tuple[TokenRow, UriRow | None]:
+        key = coding.get("system", ""), coding.get("code", ""), coding.get("display")
+        found = self._codings.get(key)
+        if found is None:
+            system, code, display = key
+            token = TokenRow(self._param, system, code) if system or code else self.nothing
+            found = token, self.label(display) if display else None
+            if len(self._codings) >= _REMEMBERED:
+                self._codings.clear()
+            self._codings[key] = found
+        return found
+
+    def label(self, text: str) -> UriRow | None:
+        if text in self._labels:
+            return self._labels[text]
+        folded = fold(text)
+        found = UriRow(self._labelled, folded) if folded else None
+        if len(self._labels) >= _REMEMBERED:
+            self._labels.clear()
+        self._labels[text] = found
+        return found
 
 
 def _label(param: str, text: str, rows: Collected) -> None:
@@ -220,21 +256,28 @@ def _canonicals(param: str) -> Convert:
 def _references(param: str, references: References, targets: frozenset[str]) -> Convert:
     """Make rows of references, to say that there are some even where they lead nowhere, and of logical ones."""
     nothing = TokenRow(param, "", "")
+    made: dict[str, ReferenceRow] = {}
 
     def convert(values: list[Any], rows: Collected) -> None:
         for value in values:
             text = value.get("reference")
-            target = references.parse(text) if text else None
-            if target.__class__ is Local:
-                rows.references.append(ReferenceRow(param, *target))
+            row = made.get(text)
+            if row is None:
+                target = references.parse(text) if text else None
+                if target.__class__ is Local:
+                    if len(made) >= _REMEMBERED:
+                        made.clear()
+                    row = made[text] = ReferenceRow(param, *target)
+                elif target:
+                    rows.uris.append(UriRow(param, str(target)))
+                else:
+                    rows.tokens.append(nothing)
+            if row is not None:
+                rows.references.append(row)
                 if "identifier" not in value:
                     continue
-            elif target:
-                rows.uris.append(UriRow(param, target))  # type: ignore[arg-type]
-            else:
-                rows.tokens.append(nothing)
             type_ = (references.type_of(text) if text else "") or value.get("type", "")
-            if type_ in targets and target.__class__ is not Local:
+            if type_ in targets and row is None:
                 rows.tokens.append(TokenRow(f"{param}:{type_}", "", ""))
             if identifier := value.get("identifier"):
                 system, code = identifier.get("system", ""), identifier.get("value", "")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias, assert_never
+from typing import Protocol, assert_never
 
 from toro_core.errors import Unsupported
+from toro_core.search.compare import compares, number_compares
 from toro_core.search.plan import (
     MISSING,
     AllOf,
@@ -20,7 +21,6 @@ from toro_core.search.plan import (
     Not,
     Number,
     Period,
-    Prefix,
     Present,
     Quantity,
     Reference,
@@ -32,9 +32,6 @@ from toro_core.search.plan import (
 from toro_core.storage import Key, ReferenceRow, Rows, TokenRow
 
 __all__ = ["Others", "matches", "order_key", "places", "sort_value"]
-
-_Interval: TypeAlias = tuple[int, int]
-_Range: TypeAlias = tuple[float, float]
 
 
 class Others(Protocol):
@@ -65,10 +62,10 @@ def matches(criterion: Criterion, key: Key, at: int, rows: Rows, others: Others 
             return any(row.param == criterion.param and _text(criterion, row.folded, row.exact) for row in rows.strings)
         case Period(param=param, prefix=prefix, low=low, high=high):
             found = ((row.low, row.high) for row in rows.dates if row.param == param)
-            return any(_spans(prefix, interval, (low, high)) for interval in found)
+            return any(compares(prefix, interval, (low, high)) for interval in found)
         case Number(param=param, prefix=prefix, low=low, high=high):
             ranges = ((row.low, row.high) for row in rows.numbers if row.param == param)
-            return any(_numbers(prefix, each, (low, high)) for each in ranges)
+            return any(number_compares(prefix, each, (low, high)) for each in ranges)
         case Quantity():
             return _quantity(criterion, rows)
         case Reference():
@@ -84,7 +81,7 @@ def matches(criterion: Criterion, key: Key, at: int, rows: Rows, others: Others 
         case Ids(ids=ids):
             return key.id in ids
         case LastUpdated(prefix=prefix, low=low, high=high):
-            return _spans(prefix, (at * 1000, at * 1000 + 1000), (low, high))
+            return compares(prefix, (at * 1000, at * 1000 + 1000), (low, high))
         case Compartment(id=id_):
             return id_ in rows.compartments
         case Chain():
@@ -187,7 +184,7 @@ def _quantity(wanted: Quantity, rows: Rows) -> bool:
         row.param == wanted.param
         and row.system == wanted.system
         and (wanted.code is None or row.code == wanted.code)
-        and _numbers(wanted.prefix, (row.low, row.high), (wanted.low, wanted.high))
+        and number_compares(wanted.prefix, (row.low, row.high), (wanted.low, wanted.high))
         for row in rows.quantities
     )
 
@@ -215,52 +212,3 @@ def _present(wanted: Present, rows: Rows) -> bool:
         rows.groups,
     )
     return any(row[0] == wanted.param for kind in kinds for row in kind)
-
-
-def _spans(prefix: Prefix, found: _Interval, wanted: _Interval) -> bool:
-    within = wanted[0] <= found[0] and found[1] <= wanted[1]
-    match prefix:
-        case "eq":
-            return within
-        case "ne":
-            return not within
-        case "gt":
-            return found[1] > wanted[1]
-        case "lt":
-            return found[0] < wanted[0]
-        case "ge":
-            return found[1] > wanted[1] or within
-        case "le":
-            return found[0] < wanted[0] or within
-        case "sa":
-            return found[0] >= wanted[1]
-        case "eb":
-            return found[1] <= wanted[0]
-        case "ap":
-            return found[0] < wanted[1] and found[1] > wanted[0]
-        case _:
-            assert_never(prefix)
-
-
-def _numbers(prefix: Prefix, found: _Range, wanted: _Range) -> bool:
-    match prefix:
-        case "eq":
-            return wanted[0] <= found[0] and found[1] < wanted[1]
-        case "ne":
-            return not (wanted[0] <= found[0] and found[1] < wanted[1])
-        case "gt":
-            return found[1] > wanted[0]
-        case "lt":
-            return found[0] < wanted[0]
-        case "ge":
-            return found[1] >= wanted[0]
-        case "le":
-            return found[0] <= wanted[0]
-        case "sa":
-            return found[0] > wanted[0]
-        case "eb":
-            return found[1] < wanted[0]
-        case "ap":
-            return found[0] <= wanted[1] and found[1] >= wanted[0]
-        case _:
-            assert_never(prefix)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from toro_core.definitions import Definitions
 from toro_core.definitions.facts import SearchParameterFacts
@@ -18,15 +17,19 @@ from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import Collected, Convert, converter
 from toro_core.search.layout import Searchable, layout
-from toro_core.storage import MISSING, DateRow, GroupRow, OrderRow, QuantityRow, ReferenceRow, Rows
+from toro_core.search.orders import Orders
+from toro_core.search.walk import Found, Node, after, walk
+from toro_core.storage import (
+    MISSING,
+    DateRow,
+    ReferenceRow,
+    Rows,
+)
 
 __all__ = ["Extractor"]
 
 _RULES: Final = "2"
 """Counts the changes of what is extracted from the same definitions."""
-_ORDER_LENGTH: Final = 64
-"""Text is cut to this many characters for sorting; order beyond that serves nobody."""
-
 _Row = TypeVar("_Row")
 
 
@@ -54,6 +57,10 @@ class Extractor:
         """Return the search parameters that work and what they are answered from."""
         return self._type(resource_type).layout.searchables
 
+    def key(self, resource_type: str) -> str | None:
+        """Return the date parameter that is the type's sort value; None stands for the time of the commit."""
+        return self._type(resource_type).layout.key
+
     def sort_key(self, resource_type: str, code: str) -> str | None:
         """Return what to sort by for a parameter, None for the type's own sort value. Raises KeyError where it has no order."""
         layout = self._type(resource_type).layout
@@ -75,27 +82,6 @@ class Extractor:
         return found
 
 
-@dataclass(slots=True)
-class _Node:
-    """A JSON member that expressions pass through or end at; `group` names the group that each of its values makes."""
-
-    converts: list[Convert] = field(default_factory=list)
-    children: dict[str, _Node] = field(default_factory=dict)
-    group: str = ""
-    members: frozenset[str] = frozenset()
-
-    def at(self, path: Iterable[str]) -> _Node:
-        node = self
-        for member in path:
-            node = node.children.setdefault(member, _Node())
-        return node
-
-
-@dataclass(slots=True)
-class _Found(Collected):
-    groups: list[GroupRow] = field(default_factory=list)
-
-
 class _Type:
     """The compiled parameters of one resource type."""
 
@@ -112,11 +98,8 @@ class _Type:
         }
         key = self.layout.key
         self._key = {part.param for part in searchables[key].parts} if key else None
-        self._orders: dict[str, tuple[str, ...]] = {}
-        for order, cells in self.layout.orders.items():
-            for name in cells:
-                self._orders[name] = (*self._orders.get(name, ()), order)
-        self._members = _Node()
+        self._orders = Orders(self.layout.orders)
+        self._members = Node()
         self._links: list[tuple[str, Run, Convert]] = []
         targets = _targets(searchables.values())
         for cell in self.layout.cells:
@@ -129,7 +112,7 @@ class _Type:
                     systems=extractor.systems(branch),
                     targets=targets.get(cell.name, frozenset()),
                 )
-                self._members.at(branch.path).converts.append(_after(branch, convert))
+                self._members.at(branch.path).converts.append(after(branch, convert))
                 if cell.type == "reference":
                     self._links.append((cell.name, closure(branch), convert))
         for path, (group, members) in self.layout.groups.items():
@@ -137,21 +120,21 @@ class _Type:
             node.group, node.members = group, members
 
     def rows(self, resource: JsonObject) -> Rows:
-        found = _Found()
+        found = Found()
         for convert in self._members.converts:
             convert([resource], found)
-        _walk(self._members.children, resource, found)
+        walk(self._members.children, resource, found)
         return Rows(
             sort=None if self._key is None else self._sort(found.dates, self._key),
             tokens=_distinct(found.tokens),
-            strings=_distinct(found.strings),
-            dates=_distinct(found.dates),
-            references=_distinct(found.references),
-            uris=_distinct(found.uris),
-            numbers=_distinct(found.numbers),
-            quantities=_distinct(found.quantities),
+            strings=_distinct(found.strings) if found.strings else (),
+            dates=_distinct(found.dates) if found.dates else (),
+            references=_distinct(found.references) if found.references else (),
+            uris=_distinct(found.uris) if found.uris else (),
+            numbers=_distinct(found.numbers) if found.numbers else (),
+            quantities=tuple(found.quantities),
             groups=tuple(found.groups),
-            orders=self._ordered(found),
+            orders=self._orders.rows(found),
             compartments=self._compartments(resource, found),
         )
 
@@ -164,23 +147,11 @@ class _Type:
 
     @staticmethod
     def _sort(dates: list[DateRow], key: set[str]) -> int:
-        return min((row.low for row in dates if row.param in key), default=MISSING)
-
-    def _ordered(self, found: Collected) -> tuple[OrderRow, ...]:
-        orders = self._orders
-        values: list[tuple[str, Any]] = [(row[0], row[2][:_ORDER_LENGTH]) for row in found.tokens if row[2]]
-        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.strings]
-        values += [row[:2] for row in found.dates]
-        values += [(row[0], f"{row[1]}/{row[2]}") for row in found.references]
-        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.uris]
-        values += [row[:2] for row in found.numbers]
-        values += [(row[0], row[3]) for row in _in_order(found.quantities)]
-        bounds: dict[str, OrderRow] = {}
-        for param, value in values:
-            for name in orders.get(param, ()):
-                order = bounds.get(name)
-                bounds[name] = OrderRow(name, value, value) if order is None else _widened(order, value)
-        return tuple(bounds.values())
+        lowest = MISSING
+        for row in dates:
+            if row[0] in key and row[1] < lowest:
+                lowest = row[1]
+        return lowest
 
     def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
         patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
@@ -199,83 +170,5 @@ def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _after(branch: Branch, convert: Convert) -> Convert:
-    run = branch.run
-    return convert if run is None else lambda values, found: convert(run(values), found)
-
-
-def _walk(children: dict[str, _Node], value: Any, found: _Found) -> None:
-    for member in children.keys() & value.keys():
-        inner, node = value[member], children[member]
-        if inner is None:
-            continue
-        values = inner if type(inner) is list else [inner]
-        if node.group:
-            _walk_group(node, values, found)
-            continue
-        for convert in node.converts:
-            convert(values, found)
-        if node.children:
-            for one in values:
-                if one is not None:
-                    _walk(node.children, one, found)
-
-
-def _walk_group(node: _Node, values: list[Any], found: _Found) -> None:
-    """Extract each value by itself, so that what stands together stays together."""
-    for value in values:
-        own = _Found()
-        for convert in node.converts:
-            convert([value], own)
-        _walk(node.children, value, own)
-        found.tokens += own.tokens
-        found.strings += own.strings
-        found.dates += own.dates
-        found.references += own.references
-        found.uris += own.uris
-        found.numbers += own.numbers
-        found.quantities += own.quantities
-        members = node.members
-        rows = Rows(
-            tokens=tuple(row for row in own.tokens if row[0] in members),
-            strings=tuple(row for row in own.strings if row[0] in members),
-            dates=tuple(row for row in own.dates if row[0] in members),
-            references=tuple(row for row in own.references if row[0] in members),
-            uris=tuple(row for row in own.uris if row[0] in members),
-            numbers=tuple(row for row in own.numbers if row[0] in members),
-            quantities=tuple(row for row in own.quantities if row[0] in members),
-        )
-        if _names(rows) > 1:
-            found.groups.append(GroupRow(node.group, rows))
-
-
-def _names(rows: Rows) -> int:
-    """Count the names of rows: one alone makes no pair."""
-    kinds: tuple[tuple[tuple[Any, ...], ...], ...] = (
-        rows.tokens,
-        rows.strings,
-        rows.dates,
-        rows.references,
-        rows.uris,
-        rows.numbers,
-        rows.quantities,
-    )
-    return len({row[0] for kind in kinds for row in kind})
-
-
-def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
-    """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
-    if len(rows) < 2:
-        return rows
-    systematic = {row.param for row in rows if row.system}
-    return [row for row in rows if row.system or row.param not in systematic]
-
-
 def _distinct(rows: list[_Row]) -> tuple[_Row, ...]:
     return tuple(rows) if len(rows) < 2 else tuple(dict.fromkeys(rows))
-
-
-def _widened(order: OrderRow, value: Any) -> OrderRow:
-    if order.low <= value <= order.high:
-        return order
-    return OrderRow(order.param, min(order.low, value), max(order.high, value))

@@ -8,26 +8,27 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 from toro_core.access import Forbidden
+from toro_core.search.combine import all_of, any_of
 from toro_core.search.compile import ParameterCompiler
 from toro_core.search.extract import Extractor
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.kinds.reference import targets
 from toro_core.search.layout import Searchable
 from toro_core.search.paths import Leaf, Link, Path, Reverse, parse_path
-from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Ids
+from toro_core.search.plan import Chain, Criterion, Has, Ids
 from toro_core.search.query import Parameter
 from toro_core.search.values import unescaped
 
-__all__ = ["ClauseOf", "Filters", "all_of", "unknown"]
+__all__ = ["ClauseOf", "Filters", "unknown"]
 
 ClauseOf: TypeAlias = Callable[[str], Criterion | None]
 """What of a type the caller may read and search, None for nothing."""
 
-_EVERYTHING: Final = AllOf(())
 _UNNAMED_TARGETS: Final = 10
 """Types a chain may go to where it names none."""
 _WAYS: Final = 100
 """Types that all steps of a chain may go to."""
+_NAMED: Final = 10
 _REFUSED: Final[Mapping[str, str]] = {
     "_content": "is not supported by this storage",
     "_filter": "is not supported; use parameters of their own",
@@ -80,9 +81,8 @@ class Filters:
         searchable = self._searchable(resource_type, leaf.code)
         places = self._compiler.unknown(searchable, leaf.modifier, making.values)
         if places:
-            said = f"has {', '.join(map(str, places))}" if len(making.values) > 1 else "has a value"
-            counted = "as positions of values that are" if len(making.values) > 1 else "that is"
-            making.warnings.append(f"{said} {counted} no code of this element; nothing matches them")
+            which = ", ".join(map(str, places[:_NAMED])) + (" and more" if len(places) > _NAMED else "")
+            making.warnings.append(f"matches nothing by value {which}, which is no code of this element")
         return self._compiler.compile(searchable, leaf.modifier, making.values)
 
     def _link(self, resource_type: str, link: Link, making: _Making) -> Criterion:
@@ -115,14 +115,14 @@ class Filters:
                 continue
             for param, target in searchable.parts:
                 if target in {"", type_}:
-                    found.append(Chain(param=param, type=type_, criterion=_both(inner, clause)))
+                    found.append(Chain(param=param, type=type_, criterion=all_of((inner, clause))))
         if hidden and not found:
             raise Forbidden(f"system/{hidden[0]}.rs")
         if not found:
             raise unfit[0] if unfit else InvalidParameter("value", "chains to no type that it refers to")
         if hidden:
             making.warnings.append(f"does not look at {', '.join(hidden)}, which the access token does not allow")
-        return _any_of(found)
+        return any_of(found)
 
     def _reverse(self, resource_type: str, reverse: Reverse, making: _Making) -> Criterion:
         if reverse.type not in self._extractor.definitions.resource_types:
@@ -135,9 +135,9 @@ class Filters:
         clause = _granted(reverse.type, making)
         if clause is None:
             raise Forbidden(f"system/{reverse.type}.rs")
-        return _any_of(
+        return any_of(
             [
-                Has(type=reverse.type, param=param, criterion=_both(inner, clause))
+                Has(type=reverse.type, param=param, criterion=all_of((inner, clause)))
                 for param, target in searchable.parts
                 if target in {"", resource_type}
             ]
@@ -154,7 +154,7 @@ class Filters:
             raise Forbidden("system/List.rs")
         ids = Ids(ids=tuple(map(unescaped, making.values)))
         parts = self._searchable("List", "item").parts
-        return _any_of([Has(type="List", param=part.param, criterion=_both(ids, clause)) for part in parts])
+        return any_of([Has(type="List", param=part.param, criterion=all_of((ids, clause))) for part in parts])
 
     def _reference(self, resource_type: str, code: str) -> Searchable:
         searchable = self._searchable(resource_type, code)
@@ -171,11 +171,6 @@ class Filters:
         return searchables[code]
 
 
-def all_of(criteria: Sequence[Criterion]) -> Criterion:
-    """Return what holds where all of them do."""
-    return criteria[0] if len(criteria) == 1 else AllOf(tuple(criteria))
-
-
 def unknown(resource_type: str, code: str, known: Mapping[str, Searchable], what: str) -> InvalidParameter:
     """Return what is wrong with a code that is no parameter of the type."""
     close = get_close_matches(code, known, n=1)
@@ -188,14 +183,6 @@ def _granted(type_: str, making: _Making) -> Criterion | None:
     if making.clause_of is None:
         raise InvalidParameter("not-supported", "may follow no references here")
     return making.clause_of(type_)
-
-
-def _any_of(criteria: Sequence[Criterion]) -> Criterion:
-    return criteria[0] if len(criteria) == 1 else AnyOf(tuple(criteria))
-
-
-def _both(criterion: Criterion, clause: Criterion) -> Criterion:
-    return criterion if clause == _EVERYTHING else AllOf((criterion, clause))
 
 
 def _name(path: Path) -> str:

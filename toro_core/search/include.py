@@ -10,8 +10,9 @@ from toro_core.access import Access, Decision, Forbidden, permits
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.json import loads
+from toro_core.search.combine import all_of
 from toro_core.search.extract import Extractor
-from toro_core.search.plan import AllOf, AnyOf, Criterion, Reference, SearchPlan, SortKey
+from toro_core.search.plan import AnyOf, Criterion, Reference, SearchPlan, SortKey
 from toro_core.search.query import Include
 from toro_core.storage import Key, Storage, Stored
 
@@ -127,7 +128,7 @@ class Includer:
             return
         criterion = AnyOf(tuple(self._referring(keys, include)))
         if criterion.criteria:
-            async for stored in self._found(include.source, AllOf((criterion, decision.clause)), page):
+            async for stored in self._found(include.source, all_of((criterion, decision.clause)), page):
                 page.add(stored)
 
     def _referring(self, keys: Sequence[Key], include: Include) -> Iterable[Criterion]:

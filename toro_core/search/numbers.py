@@ -54,6 +54,9 @@ def bounds(prefix: Prefix, text: str) -> Bounds:
 def to_float(value: Fraction | Decimal | int) -> float:
     """Return the nearest finite float."""
     try:
-        return min(max(float(value), -GREATEST), GREATEST)
+        number = float(value)
     except OverflowError:
         return GREATEST if value > 0 else -GREATEST
+    if -GREATEST <= number <= GREATEST:
+        return number
+    return GREATEST if value > 0 else -GREATEST

@@ -8,8 +8,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from toro_core.errors import Issue, Severity
+from toro_core.search.combine import all_of
 from toro_core.search.extract import Extractor
-from toro_core.search.filters import ClauseOf, Filters, all_of
+from toro_core.search.filters import ClauseOf, Filters
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.plan import Criterion
 from toro_core.search.query import InvalidSearch, Parameter, Query

@@ -5,11 +5,11 @@ https://hl7.org/fhir/R4/search.html#quantity
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from fractions import Fraction
+from functools import lru_cache
 from math import inf, nextafter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from toro_core.search.numbers import GREATEST, Bounds, to_float
 from toro_core.search.plan import Prefix, Quantity
@@ -32,22 +32,39 @@ def searched(param: str, prefix: Prefix, wanted: Bounds, system: str, code: str 
     return Quantity(param=param, prefix=prefix, low=to_float(low), high=to_float(high), system=system, code=code)
 
 
-def quantity_rows(param: str, value: Any) -> Iterator[QuantityRow]:
+def quantity_rows(param: str, value: Any) -> Sequence[QuantityRow]:
     """Make the rows of a Quantity, Age, Duration, Count or Distance."""
-    number = _number(value)
-    if number is None:
-        return
-    comparator = value.get("comparator", "")
-    yield from _rows(param, value, _spread(comparator, to_float(number)), number, comparator)
+    number: Any = value.get("value")
+    if number.__class__ is not Decimal and number.__class__ is not int:
+        return ()
+    system, code, unit = value.get("system", ""), value.get("code", ""), value.get("unit", "")
+    comparator = value.get("comparator")
+    published = to_float(number)
+    low, high = _spread(comparator, published) if comparator else (published, published)
+    rows = [QuantityRow(param, "", code or unit, low, high)]
+    if unit and code and unit != code:
+        rows.append(QuantityRow(param, "", unit, low, high))
+    if not system:
+        return rows
+    scale = _scale(code) if system == UCUM and code else None
+    if scale is None:
+        rows.append(QuantityRow(param, system, code, low, high))
+    elif not isinstance(number, Decimal) or abs(number.adjusted()) < _FARTHEST:
+        # Division of whole numbers is rounded once, to the nearest float.
+        top, bottom = number.as_integer_ratio()
+        amount = _quotient(scale.top * top + scale.plus * bottom, scale.bottom * bottom)
+        low, high = _spread(comparator, amount) if comparator else (amount, amount)
+        rows.append(QuantityRow(param, system, scale.code, low, high))
+    return rows
 
 
 def range_rows(param: str, value: Any) -> Iterator[QuantityRow]:
     """Make the rows of a Range whose ends have one unit, or units that can be compared."""
     ends = [value.get("low") or {}, value.get("high") or {}]
-    sides = [list(quantity_rows(param, end)) for end in ends]
+    sides = [quantity_rows(param, end) for end in ends]
     if not any(sides):
         return
-    for system, code in dict.fromkeys((row.system, row.code) for row in sides[0] + sides[1]):
+    for system, code in dict.fromkeys((row.system, row.code) for side in sides for row in side):
         lows, highs = ([row for row in side if (row.system, row.code) == (system, code)] for side in sides)
         if (lows or not sides[0]) and (highs or not sides[1]):
             low, high = lows[0].low if lows else -GREATEST, highs[0].high if highs else GREATEST
@@ -56,7 +73,7 @@ def range_rows(param: str, value: Any) -> Iterator[QuantityRow]:
 
 def money_rows(param: str, value: Any) -> Iterator[QuantityRow]:
     """Make the rows of Money."""
-    number = _number(value)
+    number = value.get("value")
     if number is not None:
         amount = to_float(number)
         currency = value.get("currency", "")
@@ -65,26 +82,30 @@ def money_rows(param: str, value: Any) -> Iterator[QuantityRow]:
             yield QuantityRow(param, CURRENCIES, currency, amount, amount)
 
 
-def _rows(
-    param: str, value: Any, published: tuple[float, float], number: Decimal | int, comparator: str
-) -> Iterator[QuantityRow]:
-    system, code, unit = value.get("system", ""), value.get("code", ""), value.get("unit", "")
-    yield QuantityRow(param, "", code or unit, *published)
-    if unit and code and unit != code:
-        yield QuantityRow(param, "", unit, *published)
-    if not system:
-        return
-    known = canonical(code) if system == UCUM and code else None
-    if known is None:
-        yield QuantityRow(param, system, code, *published)
-    elif not isinstance(number, Decimal) or abs(number.adjusted()) < _FARTHEST:
-        amount = to_float((Fraction(number) + known.offset) * known.factor)
-        yield QuantityRow(param, system, known.code, *_spread(comparator, amount))
+class _Scale(NamedTuple):
+    """A canonical unit: value in it = (top * value + plus) / bottom, all whole numbers."""
+
+    code: str
+    top: int
+    plus: int
+    bottom: int
 
 
-def _number(value: Any) -> Decimal | int | None:
-    number = value.get("value")
-    return number if isinstance(number, Decimal | int) and not isinstance(number, bool) else None
+@lru_cache(maxsize=2000)
+def _scale(code: str) -> _Scale | None:
+    unit = canonical(code)
+    if unit is None:
+        return None
+    top = unit.factor.numerator * unit.offset.denominator
+    plus = unit.offset.numerator * unit.factor.numerator
+    return _Scale(unit.code, top, plus, unit.factor.denominator * unit.offset.denominator)
+
+
+def _quotient(top: int, bottom: int) -> float:
+    try:
+        return top / bottom
+    except OverflowError:
+        return GREATEST if top > 0 else -GREATEST
 
 
 def _spread(comparator: str, number: float) -> tuple[float, float]:

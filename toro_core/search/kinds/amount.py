@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toro_core.search.combine import any_of
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.kinds.prefixes import prefixed
 from toro_core.search.layout import Searchable
 from toro_core.search.numbers import Bounds, InvalidNumber, bounds, to_float
-from toro_core.search.plan import AnyOf, Criterion, Number, Prefix
+from toro_core.search.plan import Criterion, Number, Prefix
 from toro_core.search.quantities import searched
 from toro_core.search.values import split_escaped, unescaped
 
@@ -29,7 +30,7 @@ class Numbers:
                 Number(param=part.param, prefix=prefix, low=to_float(low), high=to_float(high))
                 for part in searchable.parts
             ]
-        return AnyOf(tuple(found))
+        return any_of(found)
 
 
 class Quantities:
@@ -47,7 +48,7 @@ class Quantities:
             if len(unit) not in {0, 2} or (unit and not code):
                 raise InvalidParameter("value", "takes `number`, `number|system|code` or `number||code`")
             found += [searched(part.param, prefix, wanted, system, code or None) for part in searchable.parts]
-        return AnyOf(tuple(found))
+        return any_of(found)
 
 
 def _amount(value: str) -> tuple[Prefix, Bounds]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from toro_core.search.combine import any_of
 from toro_core.search.dates import InvalidDate, interval
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.kinds.prefixes import prefixed
 from toro_core.search.layout import Searchable
-from toro_core.search.plan import AnyOf, Criterion, LastUpdated, Period
+from toro_core.search.plan import Criterion, LastUpdated, Period
 
 __all__ = ["Dates"]
 
@@ -40,7 +41,7 @@ class Dates:
             if searchable.facts.code == "_lastUpdated":
                 found.append(LastUpdated(prefix=prefix, low=low, high=high))
             found += [Period(param=part.param, prefix=prefix, low=low, high=high) for part in searchable.parts]
-        return AnyOf(tuple(found))
+        return any_of(found)
 
     def _around(self, low: int, high: int) -> tuple[int, int]:
         """Widen by a tenth of the time between the date and today, so that the day's pages are cut alike."""

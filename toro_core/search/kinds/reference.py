@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from toro_core.references import Local, References, is_id
+from toro_core.search.combine import any_of
 from toro_core.search.convert import IDENTIFIER
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.layout import Part, Searchable
-from toro_core.search.plan import AnyOf, Criterion, Reference, Token, Uri
+from toro_core.search.plan import Criterion, Reference, Token, Uri
 from toro_core.search.values import split_escaped, unescaped
 
 __all__ = ["Links", "targets"]
@@ -36,7 +37,7 @@ class Links:
             else:
                 for part in searchable.parts:
                     found += self._linked(searchable, part, modifier, unescaped(value))
-        return AnyOf(tuple(found))
+        return any_of(found)
 
     def _linked(self, searchable: Searchable, part: Part, type_: str, text: str) -> Iterator[Criterion]:
         target = self._target(searchable, part, type_, text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from toro_core.search.combine import any_of
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.layout import Searchable
-from toro_core.search.plan import AnyOf, Criterion, Text, Uri
+from toro_core.search.plan import Criterion, Text, Uri
 from toro_core.search.text import fold
 from toro_core.search.values import unescaped
 
@@ -30,9 +31,7 @@ class Strings:
         """Return what holds where any of the values matches. Raises InvalidParameter."""
         texts = [self._text(modifier, unescaped(value)) for value in values]
         match = _MATCHES[modifier]
-        return AnyOf(
-            tuple(Text(param=part.param, value=text, match=match) for text in texts for part in searchable.parts)
-        )
+        return any_of(Text(param=part.param, value=text, match=match) for text in texts for part in searchable.parts)
 
     @staticmethod
     def _text(modifier: str, value: str) -> str:
@@ -59,7 +58,7 @@ class Uris:
                     found.append(Uri(param=part.param, value=start, match="starts"))
                 exact = _above(value) if modifier == "above" else [value]
                 found += [Uri(param=part.param, value=one) for one in exact]
-        return AnyOf(tuple(found))
+        return any_of(found)
 
 
 def _above(url: str) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from toro_core.definitions import Definitions
+from toro_core.search.combine import any_of
 from toro_core.search.convert import OF_TYPE, TEXT
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.layout import Searchable
-from toro_core.search.plan import AnyOf, Criterion, Not, Token, Uri
+from toro_core.search.plan import Criterion, Not, Token, Uri
 from toro_core.search.text import fold
 from toro_core.search.values import split_escaped, unescaped
 
@@ -36,15 +37,15 @@ class Tokens:
         """Return what holds where any of the values matches, or with `not` none of them. Raises InvalidParameter."""
         match modifier:
             case "text":
-                return AnyOf(tuple(each for value in values for each in _labels(searchable, value)))
+                return any_of(each for value in values for each in _labels(searchable, value))
             case "of-type":
-                return AnyOf(tuple(each for value in values for each in _typed(searchable, value)))
+                return any_of(each for value in values for each in _typed(searchable, value))
             case "in" | "not-in":
-                found = AnyOf(tuple(self._members(searchable, values)))
+                found = any_of(self._members(searchable, values))
             case "above" | "below":
-                found = AnyOf(tuple(self._related(searchable, modifier, values)))
+                found = any_of(self._related(searchable, modifier, values))
             case _:
-                found = AnyOf(tuple(each for value in values for each in self._plain(searchable, value)))
+                found = any_of(each for value in values for each in self._plain(searchable, value))
         return Not(found) if modifier.startswith("not") else found
 
     def unknown(self, searchable: Searchable, value: str) -> bool:
@@ -53,7 +54,7 @@ class Tokens:
         if searchable.types != {"code"} or not code:
             return False
         known = [self._systems(branch.value_set) for branch in searchable.branches]
-        return all(known) and not any(codes.get(code) == system or (not system and code in codes) for codes in known)
+        return all(known) and not any(code in codes and system in {None, "", codes[code]} for codes in known)
 
     def _plain(self, searchable: Searchable, value: str) -> Iterator[Criterion]:
         system, code = _system_and_code(value)
