@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from toro_sqlite.blobs import has_order, has_reference, has_token
 from toro_sqlite.schema import migrate
 
 __all__ = ["open_reader", "open_writer"]
