@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from toro_facade.answer import Answer
-from toro_facade.bundles import Bundles
+from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
@@ -197,7 +197,7 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
 def _system(policy: Policy) -> dict[str, Endpoint]:
     made = {"GET": _searching(search_system, "/fhir")}
     if {"batch", "transaction"} & set(policy.operations):
-        made["POST"] = Endpoint(handler=Bundles(policy), template="/fhir", negotiates=True, protected=True)
+        made["POST"] = Endpoint(handler=commit_bundle, template="/fhir", negotiates=True, protected=True)
     return made
 
 
