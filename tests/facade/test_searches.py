@@ -182,7 +182,7 @@ async def test_what_is_included_is_marked_and_only_readable_types_are_asked_for(
     transport.answers["SearchResources"] = answer
     bundle = (await client.get("/fhir/Patient?_include=Patient:link")).json()
     assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "include"]
-    exposed = set(transport.last.exposure.resource_types)
+    exposed = {one.resource_type for one in transport.last.exposure.types}
     assert {"Patient", "Provenance", "Binary"} <= exposed
     assert "Basic" not in exposed
 

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from toro_core.errors import AlreadyExists, Gone, NotFound, PreconditionFailed, StateConflict
+from toro_core.errors import (
+    AlreadyExists,
+    ConditionChanged,
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    StateConflict,
+    StillReferenced,
+    TargetMissing,
+)
 from toro_core.search.evaluate import matches, places, sort_value
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import (
@@ -29,6 +38,9 @@ from toro_core.storage import (
 )
 
 __all__ = ["MemoryStorage"]
+
+_REFERRERS: Final = 10
+"""Referrers named at most."""
 
 
 @dataclass(slots=True)
@@ -83,7 +95,10 @@ class MemoryStorage:
         self._seq += 1
         self._at = max(self._at, time.time_ns() // 1_000_000)
         try:
-            return [self._write(write) for write in writes]
+            self._check_before(writes)
+            stored = [self._write(write) for write in writes]
+            self._check_after(writes)
+            return stored
         except Exception:
             for key, known in before.items():
                 if known is None:
@@ -91,6 +106,33 @@ class MemoryStorage:
                 else:
                     self._resources[key] = _Resource(*known)
             raise
+
+    def _check_before(self, writes: Sequence[Write]) -> None:
+        for condition in (condition for write in writes for condition in write.conditions):
+            found = [
+                key
+                for key, at, rows in self.of_type(condition.type)
+                if matches(condition.criterion, key, at, rows, self)
+            ]
+            if found != ([] if condition.finds is None else [condition.finds]):
+                raise ConditionChanged
+
+    def _check_after(self, writes: Sequence[Write]) -> None:
+        for target in (target for write in writes for target in write.targets):
+            if self.get(target) is None:
+                raise TargetMissing(str(target))
+        for write in writes:
+            if write.unreferenced and (referrers := self._referrers(write.key)):
+                raise StillReferenced(str(write.key), referrers[:_REFERRERS])
+
+    def _referrers(self, target: Key) -> list[str]:
+        return [
+            str(key)
+            for key, found in self._resources.items()
+            if key != target
+            and not found.versions[-1].deleted
+            and any((row.type, row.id) == target for row in found.rows.references)
+        ]
 
     def _write(self, write: Write) -> Stored:
         found = self._resources.get(write.key)
