@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from toro_sqlite.blobs import has_order, has_reference, has_token
 from toro_sqlite.schema import migrate
 
 __all__ = ["open_reader", "open_writer"]
@@ -44,9 +43,6 @@ def open_reader(path: Path, *, timeout: float) -> sqlite3.Connection:
     """Open a connection that cannot write."""
     connection = _connect(path, "ro", timeout)
     connection.execute(f"PRAGMA cache_size = {_READER_CACHE}")
-    connection.create_function("has_token", 4, has_token, deterministic=True)
-    connection.create_function("has_order", 2, has_order, deterministic=True)
-    connection.create_function("has_reference", 4, has_reference, deterministic=True)
     return connection
 
 
