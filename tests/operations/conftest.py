@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,12 @@ BASE = "https://fhir.example.org"
 
 @dataclass
 class Server:
-    """A process that serves, the line by which it said so, and the file its log goes to."""
+    """A process that serves, the line by which it said so, the file its log goes to, and at the end all that it printed."""
 
     process: subprocess.Popen[str]
     said: str
     log: Path
+    printed: str = ""
 
     @property
     def port(self) -> int:
@@ -73,15 +74,20 @@ class Place:
         return self.folder / "client.jwk"
 
     def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of a command: nothing of Toro's but the storage and what is given; "" takes one out."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TORO_")}
-        return kept | {"TORO_STORAGE": self.storage} | more
+        given = {"TORO_STORAGE": self.storage} | more
+        return kept | {name: value for name, value in given.items() if value}
 
-    def toro(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def toro(
+        self, *arguments: str | Path, preexec_fn: Callable[[], None] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command that ends by itself."""
         return subprocess.run(
             [TORO, *arguments],
             cwd=self.folder,
             env=self.environment(**environment),
+            preexec_fn=preexec_fn,
             check=False,
             capture_output=True,
             text=True,
@@ -116,6 +122,7 @@ class Place:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
                     assert process.wait(timeout=15) == 0
+                server.printed = said + process.stdout.read()
             finally:
                 process.kill()
 

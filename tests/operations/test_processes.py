@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+ANYWHERE = "0.0.0.0"  # noqa: S104 - what it takes to listen there is tested
+
 
 def modes(folder: Path) -> dict[str, str]:
     return {
@@ -80,14 +82,14 @@ def test_a_second_core_on_a_port_is_refused(stocked: Any) -> None:
 
 @pytest.mark.parametrize("command", [("serve",), ("facade", "--core", "127.0.0.1:1")])
 def test_plain_http_beyond_loopback_is_refused(stocked: Any, command: tuple[str, ...]) -> None:
-    refused = stocked.toro(*command, "--host", "0.0.0.0", "--port", "0")
+    refused = stocked.toro(*command, "--host", ANYWHERE, "--port", "0")
     assert refused.returncode == 1
     assert "--insecure" in refused.stderr
 
 
 def test_who_insists_or_has_https_before_it_is_served(stocked: Any) -> None:
     for more in (("--insecure",), ("--base-url", "https://fhir.example.org")):
-        with stocked.running("serve", "--host", "0.0.0.0", "--port", "0", *more) as server:
+        with stocked.running("serve", "--host", ANYWHERE, "--port", "0", *more) as server:
             assert server.process.poll() is None
 
 
