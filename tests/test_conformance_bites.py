@@ -170,9 +170,9 @@ class PagesByKeyAlone(Sound):
 
     async def search(self, plan: SearchPlan) -> Page:
         page = await self.storage.search(plan)
-        if page.cursor is None or plan.sort.param == "_id":
+        if page.cursor is None or plan.sort[0].param == "_id":
             return page
-        last = -(2**63) if plan.sort.descending else 2**63 - 1
+        last = -(2**63) if plan.sort[0].descending else 2**63 - 1
         return Page(resources=page.resources, cursor=(*page.cursor[:2], last))
 
 

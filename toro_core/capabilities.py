@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from toro_core.definitions import Definitions
+from toro_core.search.compile import MODIFIERS
 from toro_core.search.extract import Extractor
+from toro_core.search.layout import Searchable
 from toro_core.settings import Settings
 from toro_core.storage import Capability, Storage
 from toro_core.v1 import GetCapabilitiesResponse, Interaction, SearchParameterCapability, TypeCapability
@@ -21,10 +23,6 @@ _ALWAYS = (
     Interaction.INTERACTION_DELETE,
 )
 _OF_HISTORY = (Interaction.INTERACTION_VREAD, Interaction.INTERACTION_HISTORY_INSTANCE)
-_NATIVE = (
-    ("_id", "token", "http://hl7.org/fhir/SearchParameter/Resource-id"),
-    ("_lastUpdated", "date", "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"),
-)
 
 
 def capabilities(
@@ -52,13 +50,25 @@ def _system(declared: frozenset[Capability]) -> list[Interaction]:
 def _type(
     resource_type: str, interactions: tuple[Interaction, ...], definitions: Definitions, extractor: Extractor
 ) -> TypeCapability:
-    indexed = ((facts.code, facts.type, facts.url) for facts in extractor.parameters(resource_type).values())
-    parameters = sorted({code: (code, kind, url) for code, kind, url in (*_NATIVE, *indexed)}.values())
     return TypeCapability(
         resource_type=resource_type,
         interactions=interactions,
         search_parameters=[
-            SearchParameterCapability(code=code, type=kind, definition=url) for code, kind, url in parameters
+            SearchParameterCapability(
+                code=searchable.facts.code,
+                type=searchable.facts.type,
+                definition=searchable.facts.url,
+                targets=_targets(searchable, definitions),
+                modifiers=MODIFIERS[searchable.facts.type],
+            )
+            for _, searchable in sorted(extractor.searchables(resource_type).items())
         ],
         supported_profiles=definitions.profiles(resource_type),
     )
+
+
+def _targets(searchable: Searchable, definitions: Definitions) -> tuple[str, ...]:
+    facts = searchable.facts
+    if facts.type != "reference" or "Reference" not in searchable.types:
+        return ()
+    return ("*",) if len(facts.targets) >= len(definitions.resource_types) - 1 else facts.targets

@@ -43,6 +43,11 @@ class References:
         """
         return self._remembered(text)
 
+    def type_of(self, text: str) -> str:
+        """Return the type that an address such as `BASE/Patient/1/_history/2` names, wherever its base; "" where none."""
+        parts = text.partition("/_history/")[0].rsplit("/", 2)
+        return parts[-2] if len(parts) > 1 and parts[-2] in self._types else ""
+
     def _parse(self, text: str) -> Local | str | None:
         if text.startswith(self._bases):
             base = next(base for base in self._bases if text.startswith(base))

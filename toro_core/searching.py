@@ -1,101 +1,226 @@
-"""FHIR search in the core: parse, authorise, plan, page. https://hl7.org/fhir/R4/search.html"""
+"""FHIR search in the core: parse, authorise, plan, page, include. https://hl7.org/fhir/R4/search.html"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from toro_core.access import Access, Decision
+from toro_core.access import Access, Decision, Forbidden
 from toro_core.caller import Caller
 from toro_core.errors import Issue
+from toro_core.search.combine import all_of
+from toro_core.search.explain import explained
+from toro_core.search.extract import Extractor
+from toro_core.search.include import Includer
+from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
-from toro_core.search.plan import AllOf, Cursor, SearchPlan
+from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import Parameter, Query
-from toro_core.storage import Page, Storage, Stored
+from toro_core.search.request import Search, invalid_search, searched_types
+from toro_core.search.subset import Subset
+from toro_core.storage import Key, Storage, Stored
 
-__all__ = ["Found", "Searcher"]
+__all__ = ["Found", "Search", "Searcher"]
 
 _PAGE_BYTES: Final = 3_500_000
+_MATCH_BYTES: Final = 2_000_000
+"""What the matches of a page may have where others are included beside them."""
 _COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One page of a search."""
+    """One page of a search: matches, then what is included beside them."""
 
-    resources: Sequence[Stored]
+    matches: Sequence[Stored]
+    included: Sequence[Stored]
     next_page_token: str
     total: int | None
     issues: tuple[Issue, ...]
     applied: tuple[Parameter, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A search understood, one plan a type; `applied` and `issues` are of all of them."""
+
+    plans: tuple[SearchPlan, ...]
+    query: Query
+    applied: tuple[Parameter, ...]
+    issues: tuple[Issue, ...]
+
+
 class Searcher:
     """Finds what a caller may see."""
 
     def __init__(
-        self, storage: Storage, parser: SearchParser, access: Access, tokens: PageTokens, *, page_size: int
+        self,
+        storage: Storage,
+        extractor: Extractor,
+        parser: SearchParser,
+        access: Access,
+        tokens: PageTokens,
+        *,
+        page_size: int,
     ) -> None:
         """Search this storage; `page_size` stands where a search has no `_count`."""
         self._storage = storage
+        self._definitions = extractor.definitions
         self._parser = parser
         self._access = access
         self._tokens = tokens
         self._page_size = page_size
+        self._joins = Joins(storage, extractor)
+        self._includer = Includer(storage, extractor, access)
 
-    async def search(
-        self, caller: Caller, resource_type: str, parameters: Sequence[Parameter], *, lenient: bool
-    ) -> Found:
+    async def search(self, caller: Caller, search: Search) -> Found:
         """Answer the first page. Raises Forbidden, InvalidSearch, TooCostly."""
-        decision = self._access.decide(caller, resource_type, "s")
-        query = self._parser.parse(resource_type, parameters, lenient=lenient)
-        plan = self._plan(query, decision, None)
-        page = await self._storage.search(plan) if plan.limit else Page(resources=(), cursor=None)
-        total = await self._total(query, plan, page)
-        token = await self._following(caller, query, page)
-        return Found(
-            resources=page.resources, next_page_token=token, total=total, issues=query.issues, applied=query.applied
-        )
+        asked = await self._asked(caller, search)
+        found, cursor = await self._page(asked.plans, None)
+        total = await self._total(asked, len(found), cursor)
+        return await self._answer(caller, search, asked, found, cursor, total)
 
-    async def follow(self, caller: Caller, resource_type: str, token: str) -> Found:
+    async def follow(self, caller: Caller, search: Search, token: str) -> Found:
         """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken."""
-        decision = self._access.decide(caller, resource_type, "s")
         state = await self._tokens.open(token, caller.client_id)
-        if (state.kind, state.type) != ("search", resource_type):
+        if (state.kind, state.type, state.id) != ("search", search.type, _name(search.compartment)):
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
-        query = self._parser.parse(resource_type, state.parameters)
-        page = await self._storage.search(self._plan(query, decision, state.cursor))
-        token = await self._following(caller, query, page)
-        return Found(resources=page.resources, next_page_token=token, total=None, issues=(), applied=query.applied)
+        asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
+        found, cursor = await self._page(asked.plans, state.cursor)
+        return await self._answer(caller, search, asked, found, cursor, None)
 
-    def _plan(self, query: Query, decision: Decision, cursor: Cursor | None) -> SearchPlan:
-        criterion = query.criterion if decision.unconstrained else AllOf((query.criterion, decision.clause))
+    async def explain(self, caller: Caller, search: Search) -> str:
+        """Say what a search does, in words and in the storage's own. Raises as `search` does."""
+        asked = await self._asked(caller, search)
+        return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])
+
+    async def _asked(self, caller: Caller, search: Search) -> _Asked:
+        def clause_of(resource_type: str) -> Criterion | None:
+            return self._clause(caller, resource_type)
+
+        types, rest, issues = searched_types(search, self._definitions, clause_of)
+        plans, queries = [], []
+        for resource_type in types:
+            decision = self._access.decide(caller, resource_type, "s")
+            query = self._parser.parse(
+                resource_type,
+                rest,
+                lenient=search.lenient,
+                clause_of=clause_of,
+            )
+            plans.append(await self._plan(query, decision, search.compartment, len(types)))
+            queries.append(query)
+        named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
+        notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
+        return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
+
+    def _clause(self, caller: Caller, resource_type: str) -> Criterion | None:
+        try:
+            return self._access.decide(caller, resource_type, "rs").clause
+        except Forbidden:
+            return None
+
+    async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
+        criteria = [query.criterion, decision.clause]
+        if compartment is not None:
+            criteria.append(Compartment(id=compartment.id))
+        if types > 1 and any(parameter.code == "_sort" for parameter in query.applied):
+            text = "Parameter `_sort` is supported for one type at a time: several types come one after the other."
+            raise invalid_search("not-supported", text)
+        limit = self._page_size if query.count is None else query.count
         return SearchPlan(
             type=query.type,
-            criterion=criterion,
+            criterion=await self._joins.followed(query.type, all_of(criteria)),
             sort=query.sort,
-            limit=self._page_size if query.count is None else query.count,
-            max_bytes=_PAGE_BYTES,
-            cursor=cursor,
+            limit=0 if query.summary == "count" else limit,
+            max_bytes=_MATCH_BYTES if query.includes else _PAGE_BYTES,
         )
 
-    async def _following(self, caller: Caller, query: Query, page: Page) -> str:
-        if page.cursor is None:
+    async def _page(self, plans: Sequence[SearchPlan], after: Cursor | None) -> tuple[list[Stored], Cursor | None]:
+        """Take a page from the plans, one after the other; among several the cursor's first place names the type."""
+        if len(plans) == 1:
+            (plan,) = plans
+            if not plan.limit:
+                return [], None
+            page = await self._storage.search(replace(plan, cursor=after))
+            return list(page.resources), page.cursor
+        found: list[Stored] = []
+        limit, left = plans[0].limit, plans[0].max_bytes
+        start = next((n for n, plan in enumerate(plans) if after and plan.type == after[0]), 0)
+        cursor = after[1:] or None if after else None
+        for plan in plans[start:] if limit else ():
+            if len(found) >= limit or left <= 0:
+                return found, (plan.type,)
+            page = await self._storage.search(replace(plan, cursor=cursor, limit=limit - len(found), max_bytes=left))
+            found += page.resources
+            left -= sum(len(stored.json) for stored in page.resources)
+            if page.cursor is not None:
+                return found, (plan.type, *page.cursor)
+            cursor = None
+        return found, None
+
+    async def _answer(
+        self,
+        caller: Caller,
+        search: Search,
+        asked: _Asked,
+        found: Sequence[Stored],
+        cursor: Cursor | None,
+        total: int | None,
+    ) -> Found:
+        query = asked.query
+        included, issues = await self._includer.included(
+            caller,
+            found,
+            query.includes,
+            exposure=search.exposure,
+            max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
+        )
+        return Found(
+            matches=self._shown(query, found),
+            included=self._shown(replace(query, elements=()), included),
+            next_page_token=await self._following(caller, search, asked, cursor),
+            total=total,
+            issues=(*asked.issues, *issues),
+            applied=asked.applied,
+        )
+
+    def _shown(self, query: Query, resources: Sequence[Stored]) -> Sequence[Stored]:
+        subset = Subset(self._definitions, query.summary, query.elements)
+        if subset.whole:
+            return resources
+        return [replace(stored, json=subset(stored.json)) for stored in resources]
+
+    async def _following(self, caller: Caller, search: Search, asked: _Asked, cursor: Cursor | None) -> str:
+        if cursor is None:
             return ""
         state = PageState(
-            kind="search", type=query.type, parameters=query.applied, cursor=page.cursor, client=caller.client_id
+            kind="search",
+            type=search.type,
+            id=_name(search.compartment),
+            parameters=asked.applied,
+            cursor=cursor,
+            client=caller.client_id,
         )
         return await self._tokens.seal(state)
 
-    async def _total(self, query: Query, plan: SearchPlan, page: Page) -> int | None:
+    async def _total(self, asked: _Asked, on_page: int, cursor: Cursor | None) -> int | None:
+        query, plans = asked.query, asked.plans
         if query.total == "none":
             return None
-        if page.cursor is None and plan.limit:
-            return len(page.resources)
-        if query.total in {"accurate", "estimate"} or not plan.limit:
-            return await self._storage.count(plan)
-        counted = await self._storage.count(plan, _COUNTED)
-        return counted if counted < _COUNTED else None
+        if cursor is None and plans[0].limit:
+            return on_page
+        exact = query.total in {"accurate", "estimate"} or not plans[0].limit
+        total = 0
+        for plan in plans:
+            total += await self._storage.count(plan, None if exact else _COUNTED - total)
+            if not exact and total >= _COUNTED:
+                return None
+        return total
+
+
+def _name(compartment: Key | None) -> str:
+    return "" if compartment is None else str(compartment)

@@ -24,11 +24,15 @@ __all__ = [
     "Condition",
     "DateRow",
     "Expect",
+    "Explains",
+    "GroupRow",
     "HistoryPlan",
     "Key",
+    "NumberRow",
     "OpenStorage",
     "OrderRow",
     "Page",
+    "QuantityRow",
     "ReferenceRow",
     "Rows",
     "StateRecord",
@@ -43,10 +47,11 @@ __all__ = [
     "stamp",
 ]
 
-Capability = Literal["transactions", "history", "state_ttl"]
+Capability = Literal["transactions", "history", "state_ttl", "joins"]
 """An observable property of a storage instance, as configured:
 
-transactions: a commit of several writes is all or nothing; history: past versions can be read; state_ttl: state records expire.
+transactions: a commit of several writes is all or nothing; history: past versions can be read; state_ttl: state records expire;
+joins: plans may hold Chain and Has, which the core replaces by lists of ids otherwise.
 """
 
 
@@ -62,7 +67,10 @@ class Key(NamedTuple):
 
 
 class TokenRow(NamedTuple):
-    """`system` is "" where the value has none; `code` is "" where a coding has only a system."""
+    """`system` is "" where the value has none; `code` is "" where a coding has only a system.
+
+    Both are "" where there is an element without any code: such a row says that it is there.
+    """
 
     param: str
     system: str
@@ -95,18 +103,46 @@ class ReferenceRow(NamedTuple):
 
 
 class UriRow(NamedTuple):
-    """A uri, compared exactly."""
+    """A uri or another text that many resources share."""
 
     param: str
     value: str
 
 
-class OrderRow(NamedTuple):
-    """What sorting by `param` compares: the lowest and the highest of the resource's values, both int or both str."""
+class NumberRow(NamedTuple):
+    """The closed interval [low, high]; a single number is both. Open ends are the greatest finite floats."""
 
     param: str
-    low: int | str
-    high: int | str
+    low: float
+    high: float
+
+
+class QuantityRow(NamedTuple):
+    """A closed interval of values in a unit: system "" as published, otherwise in the system's canonical unit."""
+
+    param: str
+    system: str
+    code: str
+    low: float
+    high: float
+
+
+class GroupRow(NamedTuple):
+    """Rows that stand together in one part of the resource, for `Composite`.
+
+    Of its rows are filled only tokens, strings, dates, references, uris, numbers and quantities.
+    """
+
+    param: str
+    rows: Rows
+
+
+class OrderRow(NamedTuple):
+    """What sorting by `param` compares: the lowest and the highest of the resource's values, numbers or texts alike."""
+
+    param: str
+    low: float | str
+    high: float | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +159,9 @@ class Rows:
     dates: tuple[DateRow, ...] = ()
     references: tuple[ReferenceRow, ...] = ()
     uris: tuple[UriRow, ...] = ()
+    numbers: tuple[NumberRow, ...] = ()
+    quantities: tuple[QuantityRow, ...] = ()
+    groups: tuple[GroupRow, ...] = ()
     orders: tuple[OrderRow, ...] = ()
     compartments: tuple[str, ...] = ()
     """Ids of the patients in whose compartments the resource lies."""
@@ -277,6 +316,14 @@ class Storage(Protocol):
 
     async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
         """Delete the record; False where there was none. Raises StateConflict."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A storage that can say how it executes a plan; not every one has to."""
+
+    async def explain(self, plan: SearchPlan) -> str:
+        """Say in lines of text, statements included, what `search` does for the plan; nothing is executed."""
 
 
 OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]

@@ -16,7 +16,7 @@ from toro_facade.outcome import outcome
 
 __all__ = ["Link", "history", "searchset", "version_of"]
 
-Link: TypeAlias = tuple[Literal["self", "next"], str]
+Link: TypeAlias = tuple[Literal["self", "first", "next"], str]
 """Relation and absolute URL."""
 
 _encode = msgspec.json.encode
@@ -52,6 +52,8 @@ def version_of(resource: Resource) -> str:
 def _search_mode(entry: SearchEntry) -> bytes:
     if entry.mode == _MATCH:
         return b',"search":{"mode":"match"}}'
+    if entry.mode == SearchMode.SEARCH_MODE_INCLUDE:
+        return b',"search":{"mode":"include"}}'
     return b"}"
 
 

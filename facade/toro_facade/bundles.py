@@ -13,40 +13,36 @@ from toro_facade.headers import preferences
 from toro_facade.policy import INTERACTIONS, Policy
 from toro_facade.resource import no_parameters
 
-__all__ = ["Bundles", "exposure_of"]
+__all__ = ["commit_bundle", "exposure_of"]
 
 _HANDLING: Final = {"strict": Handling.HANDLING_STRICT, "lenient": Handling.HANDLING_LENIENT}
 
 
-class Bundles:
-    """Answers `POST /fhir`. Entries may do what the policy exposes, and nothing else."""
+async def commit_bundle(exchange: Exchange) -> Answer:
+    """Answer `POST /fhir` with what became of each entry, which may do what the policy exposes, and nothing else.
 
-    def __init__(self, policy: Policy) -> None:
-        """Prepare what the core is told of the policy."""
-        self._exposure = exposure_of(policy)
-
-    async def __call__(self, exchange: Exchange) -> Answer:
-        """Answer with what became of each entry; a transaction that fails is an error and has written nothing."""
-        no_parameters(exchange)
-        settings = exchange.services.settings
-        preferred = preferences(exchange.header(b"prefer"))
-        wanted = preferred.get("return") == "representation"
-        request = CommitBundleRequest(
-            json=await read_resource(exchange),
-            exposure=self._exposure,
-            allow_missing=settings.update_create,
-            allow_multiple=settings.conditional_delete == "multiple",
-            content=Content.CONTENT_FULL if wanted else Content.CONTENT_UNSPECIFIED,
-            handling=_HANDLING.get(preferred.get("handling", "")),
-            max_bytes=settings.max_body,
-        )
-        core = exchange.services.core
-        answer = await core.CommitBundle(request, metadata=exchange.metadata, timeout=exchange.timeout)
-        body = await bundle_response(exchange, answer, with_resources=wanted)
-        return Answer(
-            headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
-            body=exchange.media.render(body),
-        )
+    A transaction that fails is an error and has written nothing.
+    """
+    no_parameters(exchange)
+    settings = exchange.services.settings
+    preferred = preferences(exchange.header(b"prefer"))
+    wanted = preferred.get("return") == "representation"
+    request = CommitBundleRequest(
+        json=await read_resource(exchange),
+        exposure=exchange.services.exposure,
+        allow_missing=settings.update_create,
+        allow_multiple=settings.conditional_delete == "multiple",
+        content=Content.CONTENT_FULL if wanted else Content.CONTENT_UNSPECIFIED,
+        handling=_HANDLING.get(preferred.get("handling", "")),
+        max_bytes=settings.max_body,
+    )
+    core = exchange.services.core
+    answer = await core.CommitBundle(request, metadata=exchange.metadata, timeout=exchange.timeout)
+    body = await bundle_response(exchange, answer, with_resources=wanted)
+    return Answer(
+        headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
+        body=exchange.media.render(body),
+    )
 
 
 def exposure_of(policy: Policy) -> Exposure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope
 
 from toro_core.settings import Settings
-from toro_core.v1 import Core, GetCapabilitiesResponse, Metadata
+from toro_core.v1 import Core, Exposure, GetCapabilitiesResponse, Metadata
 from toro_facade.links import Links
 from toro_facade.media import FHIR_JSON, Media, accepted, format_named
 from toro_facade.outcome import Refused
@@ -26,6 +26,8 @@ class Services:
     settings: Settings
     policy: Policy
     capabilities: GetCapabilitiesResponse
+    exposure: Exposure
+    """The policy as the core is told it."""
     links: Links
     started: str
     """When the server started, as a FHIR dateTime."""
@@ -43,6 +45,8 @@ class Exchange:
     resource_type: str = ""
     resource_id: str = ""
     version_id: str = ""
+    compartment: str = ""
+    """The patient in whose compartment is searched, as in `Patient/123`."""
     media: Media = FHIR_JSON
     parameters: list[Pair] = field(default_factory=list)
     client_id: str = ""

@@ -93,6 +93,7 @@ class Gateway:
         exchange.resource_type = found.resource_type
         exchange.resource_id = found.resource_id
         exchange.version_id = found.version_id
+        exchange.compartment = found.compartment
         bearer = exchange.headers.get(b"authorization", b"")
         try:
             if endpoint.negotiates:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from toro_core.v1 import TypeCapability
+from toro_core.v1 import SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
@@ -62,8 +62,9 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "security": _security(base),
         "resource": list(_resources(services)),
     }
-    if system := [{"code": name} for name in policy.operations if name in ("batch", "transaction")]:
-        rest["interaction"] = system
+    operations = [name for name in policy.operations if name in ("batch", "transaction")]
+    rest["interaction"] = [{"code": code} for code in ("search-system", *operations)]
+    rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
@@ -94,11 +95,14 @@ def _security(base: str) -> dict[str, Any]:
 
 def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
+    sources = [able[name] for name in services.policy.readable]
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes, services)
+        yield _resource(able[name], codes, services, sources)
 
 
-def _resource(able: TypeCapability, codes: tuple[str, ...], services: Services) -> dict[str, Any]:
+def _resource(
+    able: TypeCapability, codes: tuple[str, ...], services: Services, sources: Sequence[TypeCapability]
+) -> dict[str, Any]:
     settings = services.settings
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
@@ -117,10 +121,34 @@ def _resource(able: TypeCapability, codes: tuple[str, ...], services: Services) 
     if operations:
         resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
     if "search-type" in codes and able.search_parameters:
-        resource["searchParam"] = [
-            {"name": known.code, "definition": known.definition, "type": known.type}
-            if known.definition
-            else {"name": known.code, "type": known.type}
-            for known in able.search_parameters
-        ]
+        if includes := _includes(able):
+            resource["searchInclude"] = ["*", *includes]
+        if revincludes := _revincludes(able.resource_type, sources):
+            resource["searchRevInclude"] = revincludes
+        resource["searchParam"] = [_parameter(known) for known in able.search_parameters]
     return resource
+
+
+def _parameter(known: SearchParameterCapability) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": known.code, "type": known.type}
+    if known.definition:
+        parameter["definition"] = known.definition
+    modifiers = [f":{modifier}" for modifier in known.modifiers]
+    if known.targets:
+        modifiers += [f":{target}" for target in known.targets if target != "*"] or [":[type]"]
+    if modifiers:
+        parameter["documentation"] = f"Modifiers: {', '.join(modifiers)}."
+    return parameter
+
+
+def _includes(able: TypeCapability) -> list[str]:
+    return [f"{able.resource_type}:{known.code}" for known in able.search_parameters if known.targets]
+
+
+def _revincludes(target: str, sources: Sequence[TypeCapability]) -> list[str]:
+    return [
+        f"{source.resource_type}:{known.code}"
+        for source in sources
+        for known in source.search_parameters
+        if target in known.targets or "*" in known.targets
+    ]

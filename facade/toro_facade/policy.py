@@ -117,6 +117,16 @@ class Policy:
     types: Mapping[str, tuple[str, ...]]
     operations: tuple[str, ...]
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The types that may be read, and so may be included in what is found."""
+        return tuple(name for name, codes in self.types.items() if "read" in codes)
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """The types that may be searched."""
+        return tuple(name for name, codes in self.types.items() if "search-type" in codes)
+
 
 def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) -> Policy:
     """Intersect what the settings expose with what the core can do. Raises SettingsError on an unknown operation."""

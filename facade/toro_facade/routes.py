@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from toro_facade.answer import Answer
-from toro_facade.bundles import Bundles
+from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
@@ -20,7 +20,7 @@ from toro_facade.outcome import Refused
 from toro_facade.patch import conditional_patch, patch
 from toro_facade.policy import Policy
 from toro_facade.read import read
-from toro_facade.search import search, search_by_form
+from toro_facade.search import search, search_by_form, search_compartment, search_system, search_system_by_form
 from toro_facade.smart import smart_configuration
 from toro_facade.token import token
 from toro_facade.update import conditional_update, update
@@ -49,6 +49,7 @@ class Found(NamedTuple):
     resource_type: str = ""
     resource_id: str = ""
     version_id: str = ""
+    compartment: str = ""
 
 
 _Methods: TypeAlias = Mapping[str, tuple[str, Handler]]
@@ -113,6 +114,8 @@ class Routes:
             }
             for name, codes in policy.types.items()
         }
+        self._searchable = frozenset(policy.searchable)
+        self._compartment = _with_head({"GET": _searching(search_compartment, "/fhir/Patient/{id}/{type}")})
 
     def find(self, method: str, path: str) -> Found:
         """Find what answers. Raises Refused: 404 for what is not there, 405 for what is off."""
@@ -127,6 +130,9 @@ class Routes:
         if not path.startswith("/fhir/"):  # nor has `OPTIONS *` any
             raise _nothing_here()
         _, _, *segments = path.split("/")
+        match segments:
+            case ["Patient", resource_id, name] if name == "*" or name[:1].isupper():
+                return self._in_compartment(method, resource_id, name)
         shapes = self._types.get(segments[0])
         if shapes is None:
             raise _unknown(segments[0])
@@ -134,12 +140,21 @@ class Routes:
         endpoints = shapes.get(shape)
         if endpoints is None:
             raise _no_operation()
-        found = endpoints.get(method)
-        if found is None:
+        endpoint = endpoints.get(method)
+        if endpoint is None:
             raise _off(
                 endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
             )
-        return Found(endpoint=found, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+        return Found(endpoint=endpoint, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+
+    def _in_compartment(self, method: str, resource_id: str, name: str) -> Found:
+        if "Patient" not in self._types or (name != "*" and name not in self._types):
+            raise _unknown(name if "Patient" in self._types else "Patient")
+        endpoint = self._compartment.get(method)
+        if endpoint is None or (name != "*" and name not in self._searchable):
+            raise _off({} if endpoint else self._compartment, f"{method} of a patient's compartment")
+        resource_type = "" if name == "*" else name
+        return Found(endpoint=endpoint, resource_type=resource_type, compartment=f"Patient/{resource_id}")
 
 
 def _shape(segments: list[str]) -> tuple[str, str, str]:
@@ -194,7 +209,7 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
         "/fhir": _system(policy),
         "/fhir/_history": {},
-        "/fhir/_search": {},
+        "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
     }
     plain: dict[str, Handler] = {
         "/": home,
@@ -209,9 +224,14 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
 
 
 def _system(policy: Policy) -> dict[str, Endpoint]:
-    if not {"batch", "transaction"} & set(policy.operations):
-        return {}
-    return {"POST": Endpoint(handler=Bundles(policy), template="/fhir", negotiates=True, protected=True)}
+    made = {"GET": _searching(search_system, "/fhir")}
+    if {"batch", "transaction"} & set(policy.operations):
+        made["POST"] = Endpoint(handler=commit_bundle, template="/fhir", negotiates=True, protected=True)
+    return made
+
+
+def _searching(handler: Handler, template: str) -> Endpoint:
+    return Endpoint(handler=handler, template=template, negotiates=True, protected=True)
 
 
 def _with_head(methods: dict[str, Endpoint]) -> dict[str, Endpoint]:

@@ -1,37 +1,60 @@
-"""What is kept beside a resource: its postings and sort keys, in a few bytes.
+"""What is kept beside a resource: its postings, amounts, groups and sort keys, in a few bytes.
 
 Only lists can be looked up in the posting tables, not resources; an update has to know which lists to leave, and a search what a
-resource that it found some other way is sorted by.
+resource that it found some other way has.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import msgspec
 
 __all__ = [
+    "Amount",
     "Blob",
+    "Group",
+    "Inline",
     "OrderEntry",
     "Span",
     "decode",
     "encode",
-    "has_order",
     "has_reference",
     "has_token",
     "order_span",
     "pid_of",
     "span_of",
+    "targets",
 ]
 
-_Token: TypeAlias = tuple[int, str, int]
-_Reference: TypeAlias = tuple[int, int, str]
-_Uri: TypeAlias = tuple[int, int]
-OrderEntry: TypeAlias = int | tuple[int, int | str, int | str | None]
-"""A parameter whose codes or targets say its lowest and highest value; or the values with it, no highest where they are equal."""
-Span: TypeAlias = tuple[int | str, int | str]
-Blob: TypeAlias = tuple[list[_Token], list[_Reference], list[_Uri], list[OrderEntry]]
+Token: TypeAlias = tuple[int, str, int]
+Reference: TypeAlias = tuple[int, int, str]
+Uri: TypeAlias = tuple[int, int]
+Amount: TypeAlias = tuple[int, int, float, float | None]
+"""Parameter, unit (0 of a number), lowest value, highest where it is another."""
+Value: TypeAlias = int | float | str | None
+OrderEntry: TypeAlias = int | list[Value]
+"""A parameter whose codes or targets say its lowest and highest value; else with another one whose entry says them, or with both
+values, no highest where they are equal."""
+Inline: TypeAlias = list[Value]
+"""The kind of a row that is only in its group, then what it is made of."""
+Group: TypeAlias = tuple[int, list[int | Inline]]
+"""A parameter, and the group's rows: their places among all tokens, references, uris and amounts, else inline."""
+Span: TypeAlias = tuple[int | float | str, int | float | str]
+
+
+class Blob(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The last two are not in what a database of schema 1 holds."""
+
+    tokens: list[Token]
+    references: list[Reference]
+    uris: list[Uri]
+    orders: list[OrderEntry]
+    amounts: list[Amount] = []
+    groups: list[Group] = []
+
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Blob).decode
@@ -39,40 +62,46 @@ decode = msgspec.msgpack.Decoder(Blob).decode
 
 def order_span(blob: Blob, pid: int, target: Callable[[int], str]) -> Span | None:
     """Return what the resource is sorted by under a parameter; `target` names a reference's target, as `Type/id`."""
-    for entry in blob[3]:
+    for entry in blob.orders:
         if pid_of(entry) == pid:
-            return span_of(blob, entry) or _span([target(rid) for p, rid, _ in blob[1] if p == pid])
+            return span_of(blob, entry) or _span([target(rid) for p, rid, _ in blob.references if p == pid])
     return None
 
 
 def span_of(blob: Blob, entry: OrderEntry) -> Span | None:
     """Return the entry's values, None where its targets say them."""
     if isinstance(entry, int):
-        return _span([code for pid, code, _ in blob[0] if pid == entry])
+        return _span([code for pid, code, _ in blob.tokens if pid == entry])
+    if len(entry) == 2:
+        return next(span_of(blob, other) for other in blob.orders if pid_of(other) == entry[1])
     _, low, high = entry
+    assert low is not None  # noqa: S101 - nothing is written without it
     return low, low if high is None else high
 
 
 def pid_of(entry: OrderEntry) -> int:
     """Return the entry's parameter."""
-    return entry if isinstance(entry, int) else entry[0]
+    return entry if isinstance(entry, int) else int(entry[0] or 0)
 
 
-def has_token(blob: bytes | None, pid: int, code: str | None, system: int | None) -> bool:
+def has_token(blob: Blob, pid: int, code: str | None, system: int | None) -> bool:
     """Tell whether a resource has such a token; None is any. For what no posting list answers."""
-    return blob is not None and any(
-        p == pid and (code is None or c == code) and (system is None or s == system) for p, c, s in decode(blob)[0]
-    )
+    return any(p == pid and (code is None or c == code) and (system is None or s == system) for p, c, s in blob.tokens)
 
 
-def has_reference(blob: bytes | None, pid: int, target: int, version: str) -> bool:
+def has_reference(blob: Blob, pid: int, target: int, version: str) -> bool:
     """Tell whether a resource refers to this version of the target."""
-    return blob is not None and (pid, target, version) in decode(blob)[1]
+    return (pid, target, version) in blob.references
 
 
-def has_order(blob: bytes | None, pid: int) -> bool:
-    """Tell whether a resource is sorted by something under a parameter."""
-    return blob is not None and any(pid_of(entry) == pid for entry in decode(blob)[3])
+def targets(blob: bytes | None, pid: int) -> str:
+    """List a parameter's targets as JSON; a function of SQL."""
+    return "[]" if blob is None else json.dumps([target for p, target, _ in decode(blob).references if p == pid])
+
+
+def uris(blob: bytes | None, pid: int) -> str:
+    """List a parameter's uris as JSON; a function of SQL."""
+    return "[]" if blob is None else json.dumps([uri for p, uri in decode(blob).uris if p == pid])
 
 
 def _span(values: Iterable[str]) -> Span | None:

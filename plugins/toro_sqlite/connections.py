@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from toro_sqlite.blobs import has_order, has_reference, has_token
 from toro_sqlite.schema import migrate
 
 __all__ = ["open_reader", "open_writer"]
@@ -49,7 +48,7 @@ def open_reader(path: Path, *, timeout: float) -> sqlite3.Connection:
 
 def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
     # Transactions are begun and ended by hand (isolation_level None); one thread at a time uses a connection, not always the same.
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=timeout,
@@ -57,11 +56,6 @@ def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    # What searches call; the writer searches for what its conditions name.
-    connection.create_function("has_token", 4, has_token, deterministic=True)
-    connection.create_function("has_order", 2, has_order, deterministic=True)
-    connection.create_function("has_reference", 4, has_reference, deterministic=True)
-    return connection
 
 
 def _use_wal(connection: sqlite3.Connection, timeout: float) -> None:

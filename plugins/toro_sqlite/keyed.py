@@ -1,64 +1,111 @@
-"""Sorting what was found by a parameter: each resource's own record of its sort keys is read."""
+"""Sorting in Python: by keys that no index is in the order of, and by several.
+
+Each resource's own record of its sort keys is read.
+"""
 
 from __future__ import annotations
 
 import heapq
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 from toro_core.errors import TooCostly
-from toro_core.search.plan import Cursor
+from toro_core.search.plan import MISSING, Cursor, SortKey
 from toro_sqlite.blobs import decode, order_span
-from toro_sqlite.driver import Access
-from toro_sqlite.names import Names
-from toro_sqlite.order import Phase, rank
-from toro_sqlite.sql import Sql, all_of, execute
+from toro_sqlite.order import KeyValue, Phase, Place
+from toro_sqlite.reader import Reader
+from toro_sqlite.sql import Sql, execute
 
-__all__ = ["Keyed", "keyed"]
+__all__ = ["Hit", "Row", "grouped", "keyed"]
 
 _MOST = 100_000
 """Resources sorted at most."""
 
-Keyed = tuple[int | str, int, int, int]
-"""Key, rid, vid, size."""
+
+class Row(NamedTuple):
+    """What is read of a resource that is to be sorted; `key` is the phase's column, if it has one."""
+
+    key: KeyValue
+    rid: int
+    vid: int
+    id: str
+    sort: int
+    at: int
+    postings: bytes | None
 
 
-def keyed(names: Names, phase: Phase, access: Access, after: Cursor | None, limit: int) -> list[Keyed]:
-    """Return the phase's first matches after the position. Raises TooCostly where too many would have to be sorted."""
-    found = ((rank(key), rid, key, vid) for key, rid, vid in _matches(names, phase, access))
-    if after is not None:
-        start = (rank(after[0]), after[1])
-        found = (each for each in found if (each[:2] < start if phase.descending else each[:2] > start))
-    first = heapq.nlargest(limit, found) if phase.descending else heapq.nsmallest(limit, found)
-    sizes = _sizes(names, [vid for _, _, _, vid in first])
-    return [(key, rid, vid, sizes[vid]) for _, rid, key, vid in first]
+class Hit(NamedTuple):
+    """A resource and its key values, the phase's own first."""
+
+    values: tuple[KeyValue, ...]
+    rid: int
+    vid: int
+    id: str
 
 
-def _matches(names: Names, phase: Phase, access: Access) -> Iterator[tuple[int | str, int, int]]:
-    """Yield the key, rid and vid of each; the key is the id in the phase of those that have none."""
-    rids = access.driver.distinct_rids if access.driver else None
-    if rids is None:
-        source = Sql("resource r INDEXED BY resource_sort")
-    else:
-        source = Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid")
-    where = all_of([phase.live, *access.filters]).on("r.rid", "r.sort")
-    sql = (
-        Sql("SELECT r.rid, r.vid, r.id, r.postings FROM ")
-        + source
-        + Sql(" WHERE ")
-        + where
-        + Sql(" LIMIT ?", (_MOST + 1,))
-    )
-    for number, (rid, vid, id, blob) in enumerate(execute(names.connection, sql)):
+def keyed(reader: Reader, phase: Phase, rows: Sql, after: Cursor | None, limit: int) -> list[Hit]:
+    """Return the phase's first from after the position, of all that a statement selects. Raises TooCostly for too many."""
+    order = _Order(phase)
+    found = execute(reader.connection, rows + Sql(" LIMIT ?", (_MOST + 1,)))
+    return heapq.nsmallest(limit, _hits(reader, phase, order, map(Row._make, found), after), key=order)
+
+
+def grouped(reader: Reader, phase: Phase, rows: Iterable[Row], after: Cursor | None) -> Iterator[Hit]:
+    """Yield the phase's from after the position, of rows that come in the order of key and rid."""
+    order = _Order(phase)
+    for _, same in groupby(rows, key=lambda row: row.key):
+        yield from sorted(_hits(reader, phase, order, same, after), key=order)
+
+
+class _Order:
+    """The order of a phase, as what its resources are sorted by."""
+
+    def __init__(self, phase: Phase) -> None:
+        self._directions = (phase.descending, *(key.descending for key in phase.rest))
+        # Indexes are read backwards as they stand.
+        self._step = -1 if phase.descending and not phase.rest else 1
+
+    def __call__(self, hit: Hit) -> tuple[object, ...]:
+        return self.at(hit.values, hit.rid)
+
+    def at(self, values: Sequence[KeyValue], rid: int) -> tuple[object, ...]:
+        return (*map(Place, values, self._directions), self._step * rid)
+
+
+def _hits(reader: Reader, phase: Phase, order: _Order, rows: Iterable[Row], after: Cursor | None) -> Iterator[Hit]:
+    start = None if after is None else order.at(after[:-1], int(after[-1] or 0))
+    last = 0
+    for number, row in enumerate(rows):
         if number == _MOST:
             raise TooCostly(
                 f"more than {_MOST} resources would have to be sorted; narrow the search or sort by another key"
             )
-        span = order_span(decode(blob), phase.pid, names.target)
-        if (span is None) == phase.missing:
-            yield id if span is None else span[phase.descending], rid, vid
+        if row.rid == last:
+            continue
+        last = row.rid
+        key = row.key if phase.key else _by_param(reader, phase.pid, phase.descending, row)
+        if key is None:
+            continue
+        hit = Hit((key, *(_value(reader, phase, one, row) for one in phase.rest)), row.rid, row.vid, row.id)
+        if start is None or order(hit) > start:
+            yield hit
 
 
-def _sizes(names: Names, vids: list[int]) -> dict[int, int]:
-    sql = "SELECT v.vid, length(v.json) FROM json_each(?) j CROSS JOIN version v ON v.vid = j.value"
-    return dict(names.connection.execute(sql, (json.dumps(vids),)).fetchall())
+def _value(reader: Reader, phase: Phase, sort: SortKey, row: Row) -> KeyValue:
+    match sort.param:
+        case None:
+            return None if row.sort == MISSING else row.sort
+        case "_id":
+            return row.id
+        case "_lastUpdated":
+            return row.at
+        case code:
+            # A parameter's number is its type's, and so is the phase.
+            pid = reader.param(phase.tid, code)
+            return None if pid is None else _by_param(reader, pid, sort.descending, row)
+
+
+def _by_param(reader: Reader, pid: int, descending: bool, row: Row) -> KeyValue:
+    span = None if row.postings is None else order_span(decode(row.postings), pid, reader.target)
+    return None if span is None else span[descending]

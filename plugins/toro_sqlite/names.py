@@ -1,9 +1,9 @@
-"""Numbers for what the tables would otherwise repeat: types, parameters, systems and uris, references' targets."""
+"""Numbers for what the tables would otherwise repeat: types, parameters, systems and uris, units, references' targets."""
 
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["Gap", "Names", "NewNames"]
 
@@ -57,8 +57,12 @@ class Names:
         self._types: dict[str, int] = {}
         self._params: dict[tuple[int, str], int] = {}
         self._values: dict[str, int] = {}
+        self._units: dict[tuple[int, str], int] = {}
         self._resources: dict[tuple[int, str], int] = {}
         self._targets: dict[int, str] = {}
+        self._codes: dict[int, str] = {}
+        self._texts: dict[int, str] = {0: ""}
+        self._unit_names: dict[int, tuple[str, str]] = {}
 
     def type(self, name: str) -> int | None:
         """Return a resource type's number."""
@@ -74,6 +78,11 @@ class Names:
         if not text:
             return 0
         return self._values.get(text) or self._found(self._values, text, "SELECT uid FROM value WHERE text = ?", text)
+
+    def unit(self, system: int, code: str) -> int | None:
+        """Return a unit's number; `system` is that of a value."""
+        sql = "SELECT nid FROM unit WHERE system = ? AND code = ?"
+        return self._units.get((system, code)) or self._found(self._units, (system, code), sql, system, code)
 
     def resource(self, tid: int, id: str) -> int | None:
         """Return a resource's number, stored or only referred to."""
@@ -91,13 +100,42 @@ class Names:
         row = self.connection.execute("SELECT by_target FROM param WHERE pid = ?", (pid,)).fetchone()
         return row is not None and bool(row[0])
 
+    def grouped(self, pid: int) -> bool:
+        """Tell whether groups of rows have been under a parameter."""
+        row = self.connection.execute("SELECT grouped FROM param WHERE pid = ?", (pid,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def code(self, pid: int) -> str:
+        """Return a parameter's name."""
+        return self._codes.get(pid) or _remember(
+            self._codes, pid, str(self._row("SELECT code FROM param WHERE pid = ?", pid)[0])
+        )
+
+    def text(self, uid: int) -> str:
+        """Return a system or uri."""
+        found = self._texts.get(uid)
+        if found is None:
+            found = _remember(self._texts, uid, str(self._row("SELECT text FROM value WHERE uid = ?", uid)[0]))
+        return found
+
+    def unit_name(self, nid: int) -> tuple[str, str]:
+        """Return a unit's system and code."""
+        found = self._unit_names.get(nid)
+        if found is None:
+            system, code = self._row("SELECT system, code FROM unit WHERE nid = ?", nid)
+            found = _remember(self._unit_names, nid, (self.text(system), code))
+        return found
+
     def target(self, rid: int) -> str:
         """Return a resource's name, `Patient/1`, stored or only referred to."""
         name = self._targets.get(rid)
         if name is None:
             sql = "SELECT t.name || '/' || r.id FROM resource r JOIN type t ON t.tid = r.tid WHERE r.rid = ?"
-            name = _remember(self._targets, rid, str(self.connection.execute(sql, (rid,)).fetchone()[0]))
+            name = _remember(self._targets, rid, str(self._row(sql, rid)[0]))
         return name
+
+    def _row(self, sql: str, number: int) -> Any:
+        return self.connection.execute(sql, (number,)).fetchone()
 
     def _found(self, cache: dict[K, int], key: K, sql: str, *args: int | str) -> int | None:
         row = self.connection.execute(sql, args).fetchone()
@@ -118,7 +156,7 @@ class NewNames(Names):
         """Make them over the writer's connection."""
         super().__init__(connection)
         self._gaps: dict[int, Gap] = {}
-        self._by_target: set[int] = set()
+        self._noted: set[tuple[str, int]] = set()
         self._last_rid = 0
         self._reserved: dict[tuple[int, str], int] = {}
 
@@ -128,10 +166,10 @@ class NewNames(Names):
 
     def forget(self) -> None:
         """Forget all, after a rollback took numbers back."""
-        for cache in (self._types, self._params, self._values, self._resources):
+        for cache in (self._types, self._params, self._values, self._units, self._resources):
             cache.clear()
         self._gaps.clear()
-        self._by_target.clear()
+        self._noted.clear()
         self._reserved.clear()
 
     def make_type(self, name: str) -> int:
@@ -147,6 +185,11 @@ class NewNames(Names):
         """Return a system's or uri's number, 0 for the empty one."""
         number = self.value(text)
         return self._made(self._values, text, "INSERT INTO value (text) VALUES (?)", text) if number is None else number
+
+    def make_unit(self, system: int, code: str) -> int:
+        """Return a unit's number."""
+        sql = "INSERT INTO unit (system, code) VALUES (?, ?)"
+        return self.unit(system, code) or self._made(self._units, (system, code), sql, system, code)
 
     def make_resource(self, tid: int, id: str) -> int:
         """Return a resource's number, adding a row that says it is referred to where there is none."""
@@ -178,9 +221,16 @@ class NewNames(Names):
 
     def note_by_target(self, pid: int) -> None:
         """Note that resources are sorted by their references' targets under the parameter."""
-        if pid not in self._by_target:
-            self.connection.execute("UPDATE param SET by_target = 1 WHERE pid = ?", (pid,))
-            self._by_target.add(pid)
+        self._note("UPDATE param SET by_target = 1 WHERE pid = ?", pid)
+
+    def note_grouped(self, pid: int) -> None:
+        """Note that there are groups of rows under the parameter."""
+        self._note("UPDATE param SET grouped = 1 WHERE pid = ?", pid)
+
+    def _note(self, sql: str, pid: int) -> None:
+        if (sql, pid) not in self._noted:
+            self.connection.execute(sql, (pid,))
+            self._noted.add((sql, pid))
 
     def _made(self, cache: dict[K, int], key: K, sql: str, *args: int | str) -> int:
         number = self.connection.execute(sql, args).lastrowid

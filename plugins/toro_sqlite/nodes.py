@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from toro_sqlite.postings import Posting, postings_rids, postings_where
+from toro_sqlite.postings import Posting, posted, postings_rids, postings_where
 from toro_sqlite.ranges import UNBOUNDED, Bounds
+from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, any_of, join
 
-__all__ = ["EVERYTHING", "NOTHING", "Node", "every", "listed", "some"]
+__all__ = ["EVERYTHING", "NOTHING", "Node", "every", "listed", "negated", "some", "these"]
 
+_PROBED = 4
+"""Lists up to which an exact key in each is quicker than one look at the resource."""
 _COMPOUND = 400
 """SELECTs one compound may hold; SQLite stops at 500."""
 
@@ -20,8 +24,9 @@ class Node:
     """A criterion, resolved.
 
     `where` tests a resource. Every match is in one of `postings`, where there are any, else in `listing`, where there is one;
-    where `exact`, nothing else is. Lists have only live resources of the type. `once` says that `listing` has each once.
-    Every match's sort value is within `bounds`. `parts` are the nodes that all must hold.
+    where `exact`, nothing else is. Lists have only live resources of the type. `once` says that `listing` has each once,
+    `slow` that it reads more than it lists. Every match's sort value is within `bounds`. `parts` are the nodes that all must
+    hold. The `label` is for people.
     """
 
     where: Sql
@@ -29,8 +34,10 @@ class Node:
     listing: Sql | None = None
     exact: bool = True
     once: bool = False
+    slow: bool = False
     bounds: Bounds = UNBOUNDED
     parts: tuple[Node, ...] = ()
+    label: str = ""
 
     @property
     def conjuncts(self) -> tuple[Node, ...]:
@@ -55,9 +62,29 @@ EVERYTHING = Node(where=Sql("1"))
 NOTHING = Node(where=Sql("0"))
 
 
-def listed(postings: tuple[Posting, ...]) -> Node:
+def listed(reader: Reader, postings: tuple[Posting, ...]) -> Node:
     """Make the criterion that a resource is in one of the lists."""
-    return Node(where=postings_where(postings), postings=postings) if postings else NOTHING
+    return Node(where=_in_one(reader, postings), postings=postings) if postings else NOTHING
+
+
+def these(rids: Sequence[int]) -> Node:
+    """Make the criterion that a resource is one of these."""
+    if not rids:
+        return NOTHING
+    # Numbers of this package, so JSON says them faithfully; one parameter, however many they are.
+    numbers = json.dumps(rids)
+    return Node(
+        where=Sql("@rid IN (SELECT value FROM json_each(?))", (numbers,)),
+        listing=Sql("SELECT value AS rid FROM json_each(?)", (numbers,)),
+        once=True,
+    )
+
+
+def negated(node: Node) -> Node:
+    """Make the criterion that this one does not hold."""
+    if node is EVERYTHING or node is NOTHING:
+        return NOTHING if node is EVERYTHING else EVERYTHING
+    return Node(where=Sql("NOT (") + node.where + Sql(")"))
 
 
 def every(nodes: tuple[Node, ...]) -> Node:
@@ -78,13 +105,15 @@ def every(nodes: tuple[Node, ...]) -> Node:
         postings=lister.postings if lister else (),
         listing=lister.listing if lister else None,
         once=lister.once if lister else False,
+        slow=lister.slow if lister else False,
         exact=False,
         bounds=bounds,
         parts=parts,
+        label=" and ".join(part.label for part in parts),
     )
 
 
-def some(nodes: tuple[Node, ...]) -> Node:
+def some(reader: Reader, nodes: tuple[Node, ...]) -> Node:
     """Combine criteria of which one holds."""
     if any(node is EVERYTHING for node in nodes):
         return EVERYTHING
@@ -95,8 +124,9 @@ def some(nodes: tuple[Node, ...]) -> Node:
     plain = tuple(dict.fromkeys(posting for node in nodes if node.exact for posting in node.postings))
     others = [node for node in nodes if not (node.exact and node.postings)]
     if not others:
-        return listed(plain)
-    tests = [postings_where(plain)] if plain else []
+        node = listed(reader, plain)
+        return replace(node, label=_either(nodes)) if nodes[0].label else node
+    tests = [_in_one(reader, plain)] if plain else []
     bounds = nodes[0].bounds
     for node in nodes:
         bounds = bounds.either(node.bounds)
@@ -106,9 +136,24 @@ def some(nodes: tuple[Node, ...]) -> Node:
         if all(node.postings for node in nodes)
         else (),
         listing=_union(plain, others),
+        slow=any(node.slow for node in others),
         exact=all(node.exact for node in nodes),
         bounds=bounds,
+        label=_either(nodes),
     )
+
+
+def _either(nodes: Sequence[Node]) -> str:
+    labels = " or ".join(dict.fromkeys(node.label for node in nodes))
+    return f"({labels})" if labels else ""
+
+
+def _in_one(reader: Reader, postings: tuple[Posting, ...]) -> Sql:
+    """Test with an exact key in each list, or where they are many with the resource's own record of its lists."""
+    if len(postings) <= _PROBED:
+        return postings_where(postings)
+    wanted = frozenset(postings)
+    return reader.ask(lambda blob: any(posting in wanted for posting in posted(blob)))
 
 
 def _union(plain: tuple[Posting, ...], others: Sequence[Node]) -> Sql | None:

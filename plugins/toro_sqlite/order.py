@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from toro_core.search.plan import MISSING, SortKey
-from toro_sqlite.names import Names
+from toro_sqlite.blobs import Blob, pid_of
+from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql
 
-__all__ = ["Phase", "Scan", "phases", "rank"]
+__all__ = ["KeyValue", "Phase", "Place", "Scan", "phases", "rank"]
+
+KeyValue: TypeAlias = int | float | str | None
+"""What a resource is sorted by; None where it has no such value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,78 +31,107 @@ class Scan:
 class Phase:
     """One part of an order; the next one begins where it ends.
 
-    Its resources are in `scans`, where there are any, and among the type's, which `live` selects. Where `pid` is set, they are
-    those that have a sort key under that parameter, or that are `missing` one. Else they sort by the column `key`; `own` says
-    that it is the resource's own sort value, which posting lists are ordered by too.
+    Its resources are in `scans`, where there are any, and among the type's, which `live` selects. They sort by the column `key`,
+    else by their sort key under the parameter `pid`, which those of later phases lack; where that is equal by `rest`, and then by
+    rid. `own` says that the column is the resource's own sort value, which posting lists are ordered by too.
     """
 
+    tid: int
     scans: tuple[Scan, ...]
     live: Sql
     key: str = ""
+    pid: int = 0
     descending: bool = False
     own: bool = False
-    pid: int = 0
-    missing: bool = False
+    rest: tuple[SortKey, ...] = ()
 
 
-def rank(key: int | str | None) -> tuple[bool, int | str | None]:
+class Place:
+    """A key value among others under one sort key: missing ones last, numbers before texts, as SQLite has them."""
+
+    __slots__ = ("descending", "order")
+
+    def __init__(self, value: KeyValue, descending: bool) -> None:
+        """Place a value."""
+        self.order = (1, (False, 0)) if value is None else (0, rank(value))
+        self.descending = descending
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the next key decides."""
+        return isinstance(other, Place) and self.order == other.order
+
+    def __lt__(self, other: Place) -> bool:
+        """Tell whether this comes before."""
+        if self.descending and self.order[0] == other.order[0]:
+            return other.order < self.order
+        return self.order < other.order
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def rank(key: KeyValue) -> tuple[bool, KeyValue]:
     """Compare numbers before texts, as SQLite does."""
     return isinstance(key, str), key
 
 
-def phases(names: Names, tid: int, sort: SortKey) -> tuple[Phase, ...]:
-    """Return the parts of the order, always as many for the same sort key: cursors count them."""
-    match sort.param:
+def phases(reader: Reader, tid: int, sort: Sequence[SortKey]) -> tuple[Phase, ...]:
+    """Return the parts of the order, always as many for the same sort keys: cursors count them."""
+    return _phases(reader, tid, tuple(sort), Sql("r.tid = ? AND r.sort IS NOT NULL", (tid,)))
+
+
+def _phases(reader: Reader, tid: int, sort: tuple[SortKey, ...], live: Sql) -> tuple[Phase, ...]:
+    if not sort:
+        # Those without any key sort by id, which never changes.
+        return (_by_column(tid, "id", live),)
+    (first, *_), rest = sort, sort[1:]
+    match first.param:
         case None:
-            return _by_own(tid, sort.descending)
+            return _by_own(reader, tid, first.descending, rest, live)
         case "_id":
-            return (_by_column(tid, "id", sort.descending),)
+            return (_by_column(tid, "id", live, descending=first.descending),)
         case "_lastUpdated":
-            return (_by_column(tid, "at", sort.descending),)
+            return (_by_column(tid, "at", live, descending=first.descending, rest=rest),)
         case code:
             # No parameter has number -1, so nothing has a key where the code has never been seen.
-            pid = names.param(tid, code) or -1
-            return _by_param(tid, pid, sort.descending, indexed=not names.by_target(pid))
+            pid = reader.param(tid, code) or -1
+            keyed = _by_param(reader, tid, pid, first.descending, rest, live)
+            without = live + Sql(" AND NOT ") + reader.ask(lambda blob: _has_order(blob, pid)).on("r", "r")
+            return (keyed, *_phases(reader, tid, rest, without))
 
 
-def _by_own(tid: int, descending: bool) -> tuple[Phase, ...]:
-    if not descending:
-        return (_by_column(tid, "sort", False),)
+def _by_own(reader: Reader, tid: int, descending: bool, rest: tuple[SortKey, ...], live: Sql) -> tuple[Phase, ...]:
+    if not descending and not rest:
+        return (_by_column(tid, "sort", live),)
     # Missing ones have the greatest value and come last in both directions.
-    return (
-        _by_column(tid, "sort", True, Sql(" AND @sort < ?", (MISSING,))),
-        _by_column(tid, "sort", True, Sql(" AND @sort = ?", (MISSING,))),
+    known, missing = live + Sql(" AND r.sort < ?", (MISSING,)), live + Sql(" AND r.sort = ?", (MISSING,))
+    later = _phases(reader, tid, rest, missing) if rest else (_by_column(tid, "sort", missing, descending=descending),)
+    return (_by_column(tid, "sort", known, descending=descending, rest=rest), *later)
+
+
+def _by_column(tid: int, column: str, live: Sql, *, descending: bool = False, rest: tuple[SortKey, ...] = ()) -> Phase:
+    scan = Scan(source=Sql(f"resource r INDEXED BY resource_{column}"), key=f"r.{column}", where=live)
+    return Phase(
+        tid=tid, scans=(scan,), live=live, key=scan.key, descending=descending, own=column == "sort", rest=rest
     )
 
 
-def _by_column(tid: int, column: str, descending: bool, where: Sql | None = None) -> Phase:
-    live = _live(tid) + (where or Sql(""))
-    scan = Scan(source=Sql(f"resource r INDEXED BY resource_{column}"), key=f"r.{column}", where=live)
-    return Phase(scans=(scan,), live=live, key=scan.key, descending=descending, own=column == "sort")
-
-
-def _by_param(tid: int, pid: int, descending: bool, *, indexed: bool) -> tuple[Phase, ...]:
-    keys: tuple[Scan, ...] = (_walk("NOT INDEXED", "o.low", pid),)
+def _by_param(reader: Reader, tid: int, pid: int, descending: bool, rest: tuple[SortKey, ...], live: Sql) -> Phase:
+    keys = [_walk("NOT INDEXED", "o.low", pid, live)]
     if descending:
         # The greater key of those that have two is in an index of its own.
-        keys = (
-            _walk("NOT INDEXED", "o.low", pid, " AND o.high IS NULL"),
-            _walk("INDEXED BY ordering_high", "o.high", pid, " AND o.high IS NOT NULL"),
-        )
-    live = _live(tid)
-    without = live + Sql(" AND NOT has_order(r.postings, ?)", (pid,))
-    ids = Scan(source=Sql("resource r INDEXED BY resource_id"), key="r.id", where=without)
-    return (
-        Phase(scans=keys if indexed else (), live=live, descending=descending, pid=pid),
-        # Those without a key sort by id, which never changes.
-        Phase(scans=(ids,) if indexed else (), live=live, pid=pid, missing=True),
-    )
+        keys = [
+            _walk("NOT INDEXED", "o.low", pid, live, " AND o.high IS NULL"),
+            _walk("INDEXED BY ordering_high", "o.high", pid, live, " AND o.high IS NOT NULL"),
+        ]
+    # What targets say is not in `ordering`.
+    scans = () if reader.by_target(pid) else tuple(keys)
+    return Phase(tid=tid, scans=scans, live=live, pid=pid, descending=descending, rest=rest)
 
 
-def _walk(index: str, key: str, pid: int, where: str = "") -> Scan:
+def _walk(index: str, key: str, pid: int, live: Sql, where: str = "") -> Scan:
     source = Sql(f"ordering o {index} CROSS JOIN resource r ON r.rid = o.rid")
-    return Scan(source=source, key=key, tie="o.rid", where=Sql(f"o.param = ?{where}", (pid,)))
+    return Scan(source=source, key=key, tie="o.rid", where=Sql(f"o.param = ?{where} AND ", (pid,)) + live)
 
 
-def _live(tid: int) -> Sql:
-    return Sql("r.tid = ? AND r.sort IS NOT NULL", (tid,))
+def _has_order(blob: Blob, pid: int) -> bool:
+    return any(pid_of(entry) == pid for entry in blob.orders)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
+from toro_sqlite.blobs import Blob
 from toro_sqlite.sql import Sql, any_of, join
 
-__all__ = ["Posting", "postings_rids", "postings_where"]
+__all__ = ["Posting", "posted", "postings_rids", "postings_where"]
 
 _Table: TypeAlias = Literal["token", "reference", "uri"]
 
@@ -33,6 +34,16 @@ class Posting(NamedTuple):
         if self.table == "token":
             return Sql("param = ? AND code = ? AND system = ?", (self.pid, self.item, self.system))
         return Sql(f"param = ? AND {_ITEM[self.table]} = ?", (self.pid, self.item))
+
+
+def posted(blob: Blob) -> Iterator[Posting]:
+    """Name the lists that a resource is in."""
+    for pid, code, system in blob.tokens:
+        yield Posting("token", pid, code, system)
+    for pid, target, _ in blob.references:
+        yield Posting("reference", pid, target)
+    for pid, value in blob.uris:
+        yield Posting("uri", pid, value)
 
 
 def postings_where(postings: Sequence[Posting]) -> Sql:

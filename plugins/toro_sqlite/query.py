@@ -1,18 +1,42 @@
 """Criteria compiled as of one snapshot."""
 
-# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
-
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Sequence
 
-from toro_core.search.plan import AllOf, AnyOf, Criterion, Ids, LastUpdated, Period, Reference, Text, Token, Uri
-from toro_sqlite.names import Names
-from toro_sqlite.nodes import NOTHING, Node, every, listed, some
+from toro_core.search.plan import (
+    AllOf,
+    AnyOf,
+    Chain,
+    Compartment,
+    Composite,
+    Criterion,
+    Has,
+    Ids,
+    LastUpdated,
+    Not,
+    Number,
+    Period,
+    Present,
+    Quantity,
+    Reference,
+    Text,
+    Token,
+    Uri,
+)
+from toro_sqlite.amounts import amounts
+from toro_sqlite.blobs import has_reference, has_token
+from toro_sqlite.groups import any_group_matches
+from toro_sqlite.joins import chained, referred
+from toro_sqlite.nodes import NOTHING, Node, every, listed, negated, some, these
 from toro_sqlite.postings import Posting
-from toro_sqlite.ranges import date_where, instant_where, list_dates, prefix_end, sort_bounds
+from toro_sqlite.present import present
+from toro_sqlite.ranges import date_where, instant_where, list_dates, sort_bounds
+from toro_sqlite.reader import Reader
+from toro_sqlite.rows import COMPARTMENT
 from toro_sqlite.sql import Sql, all_of
+from toro_sqlite.texts import text, uris_from
 
 __all__ = ["Compiler", "leaves"]
 
@@ -23,10 +47,15 @@ _MANY = 64
 class Compiler:
     """Compiles criteria on one type as of one snapshot."""
 
-    def __init__(self, names: Names, tid: int) -> None:
-        """Resolve names with `names`, whose connection has a read transaction open."""
-        self._names = names
+    def __init__(self, reader: Reader, tid: int, *, depth: int = 0, labelled: bool = False) -> None:
+        """Resolve names with `reader`, whose connection has a read transaction open.
+
+        `depth` counts the joins around; nodes are `labelled` to be shown.
+        """
+        self._reader = reader
         self._tid = tid
+        self._depth = depth
+        self._labelled = labelled
 
     def node(self, criterion: Criterion) -> Node:
         """Compile; NOTHING and EVERYTHING come back as these very objects."""
@@ -34,67 +63,91 @@ class Compiler:
             case AllOf(criteria):
                 return every(tuple(self.node(each) for each in criteria))
             case AnyOf(criteria):
-                return some(tuple(self.node(each) for each in criteria))
+                return some(self._reader, tuple(self.node(each) for each in criteria))
+            case Not(inner):
+                return negated(self.node(inner))
+        node = self._leaf(criterion)
+        return dataclasses.replace(node, label=_label(criterion)) if self._labelled and node is not NOTHING else node
+
+    def _leaf(self, criterion: Criterion) -> Node:
+        match criterion:
             case Ids(ids=ids):
                 return self._ids(ids)
             case LastUpdated(prefix=prefix, low=low, high=high):
                 return self._last_updated(instant_where(prefix, low, high))
-        pid = self._names.param(self._tid, criterion.param)
-        if pid is None:
-            return NOTHING
+            case Has():
+                return self._has(criterion)
+            case Compartment(id=id):
+                pid = self._reader.param(self._tid, COMPARTMENT)
+                return NOTHING if pid is None else self._reference(pid, Reference(param="", type="Patient", id=id))
+            case AllOf() | AnyOf() | Not():
+                raise TypeError("not a leaf")
+        pid = self._reader.param(self._tid, criterion.param)
+        return NOTHING if pid is None else self._by_rows(pid, criterion)
+
+    def _by_rows(
+        self,
+        pid: int,
+        criterion: Token | Text | Period | Number | Quantity | Reference | Uri | Present | Composite | Chain,
+    ) -> Node:
+        reader = self._reader
         match criterion:
             case Token(system=system, code=code):
                 return self._token(pid, system, code)
-            case Text(value=value):
-                return _text(pid, value)
-            case Period(prefix=prefix, low=low, high=high):
+            case Text():
+                return text(pid, criterion)
+            case Period():
                 return self._period(pid, criterion)
+            case Number(prefix=prefix, low=low, high=high):
+                return amounts(reader, pid, prefix, low, high, Sql("unit = 0"), (0,))
+            case Quantity():
+                return self._quantity(pid, criterion)
             case Reference():
                 return self._reference(pid, criterion)
+            case Uri(value=value, match="starts"):
+                return uris_from(reader, pid, value)
             case Uri(value=value):
-                uid = self._names.value(value)
-                return NOTHING if uid is None else listed((Posting("uri", pid, uid),))
+                uid = reader.value(value)
+                return NOTHING if uid is None else listed(reader, (Posting("uri", pid, uid),))
+            case Present(type=type):
+                return present(reader, pid, type)
+            case Composite(criteria=criteria):
+                return Node(where=reader.ask(lambda blob: any_group_matches(reader, blob, pid, criteria)))
+            case Chain():
+                return self._chain(pid, criterion)
 
     def _ids(self, ids: Sequence[str]) -> Node:
         sql = "SELECT rid FROM resource WHERE tid = ? AND id = ? AND sort IS NOT NULL"
-        rows = (self._names.connection.execute(sql, (self._tid, id)).fetchone() for id in dict.fromkeys(ids))
-        rids = [row[0] for row in rows if row is not None]
-        if not rids:
-            return NOTHING
-        # Numbers of this package, so JSON says them faithfully; one parameter, however many they are.
-        numbers = json.dumps(rids)
-        return Node(
-            where=Sql("@rid IN (SELECT value FROM json_each(?))", (numbers,)),
-            listing=Sql("SELECT value AS rid FROM json_each(?)", (numbers,)),
-            once=True,
-        )
+        rows = (self._reader.connection.execute(sql, (self._tid, id)).fetchone() for id in dict.fromkeys(ids))
+        return these([row[0] for row in rows if row is not None])
 
     def _last_updated(self, where: Sql) -> Node:
         listing = Sql(
             "SELECT rid FROM resource r INDEXED BY resource_at WHERE r.tid = ? AND r.sort IS NOT NULL AND ",
             (self._tid,),
         )
-        return Node(where=where, listing=listing + where.on("r.rid", "r.sort"), once=True)
+        return Node(where=where, listing=listing + where.on("r", "r"), once=True)
 
     def _token(self, pid: int, system: str | None, code: str | None) -> Node:
-        uid = None if system is None else self._names.value(system)
+        reader = self._reader
+        uid = None if system is None else reader.value(system)
         if system is not None and uid is None:
             return NOTHING
         if code is None:
             # No list is by system alone.
-            return Node(where=_in_blob("has_token", pid, code, uid))
+            return Node(where=reader.ask(lambda blob: has_token(blob, pid, code, uid)))
         systems = self._systems(pid, code) if uid is None else [uid]
         if len(systems) <= _MANY:
-            return listed(tuple(Posting("token", pid, code, each) for each in systems))
+            return listed(reader, tuple(Posting("token", pid, code, each) for each in systems))
         listing = Sql("SELECT rid FROM token WHERE param = ? AND code = ?", (pid, code))
-        return Node(where=_in_blob("has_token", pid, code, None), listing=listing)
+        return Node(where=reader.ask(lambda blob: has_token(blob, pid, code, None)), listing=listing)
 
     def _systems(self, pid: int, code: str) -> list[int]:
         """Find the code's systems, one too many at most, each with one step down its tree."""
         found: list[int] = []
         sql = "SELECT min(system) FROM token WHERE param = ? AND code = ? AND system > ?"
         while len(found) <= _MANY:
-            row = self._names.connection.execute(sql, (pid, code, found[-1] if found else -1)).fetchone()
+            row = self._reader.connection.execute(sql, (pid, code, found[-1] if found else -1)).fetchone()
             if row[0] is None:
                 break
             found.append(row[0])
@@ -106,31 +159,60 @@ class Compiler:
         return Node(
             where=exists + date_where(prefix, low, high) + Sql(")"),
             listing=list_dates(pid, prefix, low, high),
-            bounds=sort_bounds(self._names.gap(pid), prefix, low, high),
+            bounds=sort_bounds(self._reader.gap(pid), prefix, low, high),
         )
+
+    def _quantity(self, pid: int, quantity: Quantity) -> Node:
+        reader, prefix, low, high = self._reader, quantity.prefix, quantity.low, quantity.high
+        system = reader.value(quantity.system)
+        if system is None:
+            return NOTHING
+        if quantity.code is not None:
+            unit = reader.unit(system, quantity.code)
+            return (
+                NOTHING if unit is None else amounts(reader, pid, prefix, low, high, Sql("unit = ?", (unit,)), (unit,))
+            )
+        sql = "SELECT nid FROM unit WHERE system = ?"
+        among = frozenset(row[0] for row in reader.connection.execute(sql, (system,)))
+        units = Sql("unit IN (SELECT nid FROM unit WHERE system = ?)", (system,))
+        return amounts(reader, pid, prefix, low, high, units, among)
 
     def _reference(self, pid: int, reference: Reference) -> Node:
         nodes = [self._target(pid, rid, reference.version) for rid in self._targets(reference)]
-        return some(tuple(nodes))
+        return some(self._reader, tuple(nodes))
 
     def _targets(self, reference: Reference) -> list[int]:
         if reference.type is not None:
-            tid = self._names.type(reference.type)
-            rid = None if tid is None else self._names.resource(tid, reference.id)
+            tid = self._reader.type(reference.type)
+            rid = None if tid is None else self._reader.resource(tid, reference.id)
             return [] if rid is None else [rid]
         sql = "SELECT r.rid FROM type CROSS JOIN resource r INDEXED BY resource_id ON r.tid = type.tid AND r.id = ?"
-        return [row[0] for row in self._names.connection.execute(sql, (reference.id,))]
+        return [row[0] for row in self._reader.connection.execute(sql, (reference.id,))]
 
-    @staticmethod
-    def _target(pid: int, rid: int, version: str | None) -> Node:
-        node = listed((Posting("reference", pid, rid),))
+    def _target(self, pid: int, rid: int, version: str | None) -> Node:
+        node = listed(self._reader, (Posting("reference", pid, rid),))
         if version is None:
             return node
         return Node(
-            where=all_of([node.where, _in_blob("has_reference", pid, rid, version)]),
+            where=all_of([node.where, self._reader.ask(lambda blob: has_reference(blob, pid, rid, version))]),
             postings=node.postings,
             exact=False,
         )
+
+    def _chain(self, pid: int, chain: Chain) -> Node:
+        tid = self._reader.type(chain.type)
+        if tid is None:
+            return NOTHING
+        inner = Compiler(self._reader, tid, depth=self._depth + 1).node(chain.criterion)
+        return chained(self._reader, pid, tid, inner, self._depth)
+
+    def _has(self, has: Has) -> Node:
+        tid = self._reader.type(has.type)
+        pid = None if tid is None else self._reader.param(tid, has.param)
+        if tid is None or pid is None:
+            return NOTHING
+        inner = Compiler(self._reader, tid, depth=self._depth + 1).node(has.criterion)
+        return referred(self._reader, self._tid, pid, tid, inner, self._depth)
 
 
 def leaves(criterion: Criterion) -> int:
@@ -138,22 +220,13 @@ def leaves(criterion: Criterion) -> int:
     match criterion:
         case AllOf(criteria) | AnyOf(criteria):
             return sum(leaves(each) for each in criteria)
+        case Not(inner) | Chain(criterion=inner) | Has(criterion=inner):
+            return leaves(inner)
         case Ids(ids=ids):
             return len(ids)
     return 1
 
 
-def _text(pid: int, prefix: str) -> Node:
-    end = prefix_end(prefix)
-    where = Sql("folded >= ?", (prefix,)) + (Sql(" AND folded < ?", (end,)) if end is not None else Sql(""))
-    return Node(
-        where=Sql("EXISTS (SELECT 1 FROM string NOT INDEXED WHERE rid = @rid AND param = ? AND ", (pid,))
-        + where
-        + Sql(")"),
-        listing=Sql("SELECT rid FROM string INDEXED BY string_folded WHERE param = ? AND ", (pid,)) + where,
-    )
-
-
-def _in_blob(function: str, *args: int | str | None) -> Sql:
-    marks = ", ".join("?" * len(args))
-    return Sql(f"{function}((SELECT postings FROM resource WHERE rid = @rid), {marks})", args)
+def _label(criterion: Criterion) -> str:
+    param = getattr(criterion, "param", "")
+    return f"{type(criterion).__name__} {param}".rstrip()

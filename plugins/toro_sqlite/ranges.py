@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from toro_core.search.plan import Prefix
@@ -11,7 +12,7 @@ from toro_sqlite.names import Gap
 from toro_sqlite.schema import LONG
 from toro_sqlite.sql import Sql
 
-__all__ = ["UNBOUNDED", "Bounds", "date_where", "instant_where", "list_dates", "prefix_end", "sort_bounds"]
+__all__ = ["UNBOUNDED", "Bounds", "date_where", "instant_where", "list_dates", "prefix_end", "sort_bounds", "within"]
 
 _MIN, _MAX = -(2**63), 2**63 - 1
 
@@ -24,6 +25,7 @@ _COMPARISONS: dict[Prefix, str] = {
     "le": "(low < :low OR (low >= :low AND high <= :high))",
     "sa": "low >= :high",
     "eb": "(low <= :low AND high <= :low)",
+    "ap": "(low < :high AND high > :low)",
 }
 
 
@@ -61,13 +63,16 @@ def list_dates(pid: int, prefix: Prefix, low: int, high: int) -> Sql:
     where = date_where(prefix, low, high)
     if prefix == "le":
         return select + Sql("low <= ? AND ", (max(low, high),)) + where
-    if prefix not in ("gt", "ge"):
+    if prefix not in ("gt", "ge", "ap"):
         return select + where
     # high > h says nothing about low, unless the interval is short; the few long ones have an index of their own.
-    least = high - LONG if prefix == "gt" else min(low, high - LONG)
+    after = low if prefix == "ap" else high
+    least = min(low, high - LONG) if prefix == "ge" else after - LONG
     long = Sql(
-        f"SELECT rid FROM date INDEXED BY date_long WHERE param = ? AND high - low > {LONG} AND high > ?", (pid, high)
+        f"SELECT rid FROM date INDEXED BY date_long WHERE param = ? AND high - low > {LONG} AND high > ?", (pid, after)
     )
+    if prefix == "ap":
+        long += Sql(" AND low < ?", (high,))
     return select + Sql("low >= ? AND ", (least,)) + where + Sql(" UNION ALL ") + long
 
 
@@ -91,6 +96,9 @@ def instant_where(prefix: Prefix, low: int, high: int) -> Sql:
             return Sql("@at >= ?", (-(-high // 1000),))
         case "eb":
             return Sql("@at <= ?", (low // 1000 - 1,))
+        case "ap":
+            # [at, at + 1 ms) overlaps: at < high and at + 1 ms > low.
+            return Sql("@at BETWEEN ? AND ?", (low // 1000, -(-high // 1000) - 1))
 
 
 def sort_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
@@ -118,8 +126,17 @@ def sort_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
             return Bounds(_less(high, low_max), _MAX)
         case "eb":
             return Bounds(_MIN, _more(low, high_min))
+        case "ap":
+            return Bounds(_less(low, high_max), _more(high, low_min))
         case "ne":
             return UNBOUNDED
+
+
+def within(column: str, bounds: Bounds) -> Sequence[Sql]:
+    """Keep a column of sort values within bounds."""
+    low = [Sql(f"{column} >= ?", (bounds.low,))] if bounds.low != UNBOUNDED.low else []
+    high = [Sql(f"{column} <= ?", (bounds.high,))] if bounds.high != UNBOUNDED.high else []
+    return [*low, *high]
 
 
 def prefix_end(prefix: str) -> str | None:

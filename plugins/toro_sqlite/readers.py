@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from toro_core.errors import StorageBusy
 from toro_sqlite.faults import fault, is_interrupt
-from toro_sqlite.names import Names
+from toro_sqlite.reader import Reader
 
 __all__ = ["Readers"]
 
@@ -32,12 +32,12 @@ class Readers:
         """Open the event loop's connection now and the threads' when they are first needed."""
         self._connect = connect
         self._pool = ThreadPoolExecutor(_THREADS, "toro-sqlite-reader")
-        self._idle: list[Names] = []
+        self._idle: list[Reader] = []
         self._turns = asyncio.Semaphore(_THREADS)
         self._closed = False
-        self._inline = Names(connect())
+        self._inline = Reader(connect())
 
-    def now(self, work: Callable[[Names], T]) -> T:
+    def now(self, work: Callable[[Reader], T]) -> T:
         """Run a point read here."""
         self._check_open()
         try:
@@ -45,7 +45,7 @@ class Readers:
         except sqlite3.Error as error:
             raise fault(error) from error
 
-    async def soon(self, work: Callable[[Names], T]) -> T:
+    async def soon(self, work: Callable[[Reader], T]) -> T:
         """Run here within the budget, else again on a thread."""
         self._check_open()
         deadline = time.monotonic() + _INLINE_SECONDS
@@ -57,19 +57,19 @@ class Readers:
                 raise fault(error) from error
         return await self.later(work)
 
-    async def later(self, work: Callable[[Names], T]) -> T:
+    async def later(self, work: Callable[[Reader], T]) -> T:
         """Run on a thread; the work stops soon after its caller is cancelled."""
         self._check_open()
         await self._turns.acquire()
         try:
-            names = self._idle.pop() if self._idle else Names(self._connect())
+            reader = self._idle.pop() if self._idle else Reader(self._connect())
             stop = threading.Event()
-            names.connection.set_progress_handler(stop.is_set, _THREAD_STEPS)
-            running = asyncio.get_running_loop().run_in_executor(self._pool, _snapshot, names, work)
+            reader.connection.set_progress_handler(stop.is_set, _THREAD_STEPS)
+            running = asyncio.get_running_loop().run_in_executor(self._pool, _snapshot, reader, work)
         except BaseException:
             self._turns.release()
             raise
-        running.add_done_callback(lambda done: self._return(names, done))
+        running.add_done_callback(lambda done: self._return(reader, done))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -85,11 +85,11 @@ class Readers:
         # The callbacks that return connections are queued on this loop.
         for _ in range(_THREADS):
             await self._turns.acquire()
-        for names in (self._inline, *self._idle):
-            names.connection.close()
+        for reader in (self._inline, *self._idle):
+            reader.connection.close()
 
-    def _return(self, names: Names, done: asyncio.Future[T] | Future[T]) -> None:
-        self._idle.append(names)
+    def _return(self, reader: Reader, done: asyncio.Future[T] | Future[T]) -> None:
+        self._idle.append(reader)
         self._turns.release()
         if not done.cancelled():
             done.exception()  # looked at, so that a cancelled caller's is not "never retrieved"
@@ -99,12 +99,12 @@ class Readers:
             raise StorageBusy("the storage is closed")
 
 
-def _snapshot(names: Names, work: Callable[[Names], T]) -> T:
+def _snapshot(reader: Reader, work: Callable[[Reader], T]) -> T:
     """Run the work in one read transaction, and take the connection's progress handler away after it."""
-    connection = names.connection
+    connection = reader.connection
     try:
-        connection.execute("BEGIN")
-        return work(names)
+        reader.begin()
+        return work(reader)
     finally:
         # What stopped the work must not stop this too: SQLite counts a statement's steps over all its runs.
         connection.set_progress_handler(None, 0)

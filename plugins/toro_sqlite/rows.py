@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+
 from toro_core.storage import Rows
-from toro_sqlite.blobs import Blob, OrderEntry, Span, decode, encode, pid_of, span_of
+from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
+from toro_sqlite.groups import amount, groups
 from toro_sqlite.names import Gap, NewNames
 
 __all__ = ["COMPARTMENT", "Sheet"]
@@ -20,6 +23,7 @@ _INSERT = {
     "token": "INSERT INTO token (param, code, system, sort, rid) VALUES (?, ?, ?, ?, ?)",
     "reference": "INSERT INTO reference (param, target, sort, rid) VALUES (?, ?, ?, ?)",
     "uri": "INSERT INTO uri (param, value, sort, rid) VALUES (?, ?, ?, ?)",
+    "amount": "INSERT INTO amount (param, unit, low, high, rid) VALUES (?, ?, ?, ?, ?)",
     "ordering": "INSERT INTO ordering (param, low, rid, high) VALUES (?, ?, ?, ?)",
     "date": "INSERT INTO date (rid, param, low, high) VALUES (?, ?, ?, ?)",
     "string": "INSERT INTO string (rid, param, n, folded, exact) VALUES (?, ?, ?, ?, ?)",
@@ -28,14 +32,15 @@ _DELETE = {
     "token": "DELETE FROM token WHERE param = ? AND code = ? AND system = ? AND sort = ? AND rid = ?",
     "reference": "DELETE FROM reference WHERE param = ? AND target = ? AND sort = ? AND rid = ?",
     "uri": "DELETE FROM uri WHERE param = ? AND value = ? AND sort = ? AND rid = ?",
+    "amount": "DELETE FROM amount WHERE param = ? AND unit = ? AND low = ? AND high = ? AND rid = ?",
     "ordering": "DELETE FROM ordering WHERE param = ? AND low = ? AND rid = ? AND high IS ?",
     "date": "DELETE FROM date WHERE rid = ?",
     "string": "DELETE FROM string WHERE rid = ?",
 }
-_KEPT = ("token", "reference", "uri", "ordering")
+_KEPT = ("token", "reference", "uri", "amount", "ordering")
 """Tables in which a row is deleted by all that it is made of."""
 
-_Row: TypeAlias = tuple[int | str | None, ...]
+_Row: TypeAlias = tuple[int | float | str | None, ...]
 _Rows: TypeAlias = dict[str, list[_Row]]
 
 
@@ -60,7 +65,9 @@ class Sheet:
             pid, patient = names.make_param(tid, COMPARTMENT), names.make_type("Patient")
             references |= {(pid, names.make_resource(patient, id), "") for id in rows.compartments}
         uris = {(names.make_param(tid, row.param), names.make_value(row.value)) for row in rows.uris}
-        blob = (list(tokens), list(references), list(uris), self._orders(tid, rows))
+        blob = Blob(list(tokens), list(references), list(uris), self._orders(tid, rows), self._amounts(tid, rows))
+        if rows.groups:
+            blob = msgspec.structs.replace(blob, groups=groups(names, tid, blob, rows.groups))
         _post(self.inserts, rid, sort, blob)
         self._add_ranges(rid, tid, sort, rows)
         return encode(blob)
@@ -81,8 +88,7 @@ class Sheet:
         for statements, sheet in ((_DELETE, self.deletes), (_INSERT, self.inserts)):
             for table, rows in sheet.items():
                 if rows:
-                    # Only an ordering's values may be of two types.
-                    rows.sort(key=_as_stored if table == "ordering" else None)
+                    rows.sort(key=_AS_STORED.get(table))
                     connection.executemany(statements[table], rows)
 
     def _orders(self, tid: int, rows: Rows) -> list[OrderEntry]:
@@ -90,6 +96,7 @@ class Sheet:
         codes = _spans((row.param, row.code) for row in rows.tokens)
         targets = _spans((row.param, f"{row.type}/{row.id}") for row in rows.references)
         entries: dict[int, OrderEntry] = {}
+        said: dict[Span, int] = {}
         for row in rows.orders:
             pid = self.names.make_param(tid, row.param)
             span = (row.low, row.high)
@@ -98,9 +105,16 @@ class Sheet:
                 entries[pid] = pid
             elif codes.get(row.param) == span:
                 entries[pid] = pid
+            elif span in said:
+                entries[pid] = [pid, said[span]]
             else:
-                entries[pid] = (pid, row.low, None if row.high == row.low else row.high)
+                entries[pid] = [pid, row.low, None if row.high == row.low else row.high]
+                said[span] = pid
         return list(entries.values())
+
+    def _amounts(self, tid: int, rows: Rows) -> list[Amount]:
+        numbers = [amount(self.names, tid, row) for row in rows.numbers]
+        return list(dict.fromkeys([*numbers, *(amount(self.names, tid, row) for row in rows.quantities)]))
 
     def _add_ranges(self, rid: int, tid: int, sort: int, rows: Rows) -> None:
         param = self.names.make_param
@@ -113,12 +127,12 @@ class Sheet:
 
 
 def _post(sheet: _Rows, rid: int, sort: int, blob: Blob) -> None:
-    tokens, references, uris, orders = blob
-    sheet["token"] += [(pid, code, system, sort, rid) for pid, code, system in tokens]
+    sheet["token"] += [(pid, code, system, sort, rid) for pid, code, system in blob.tokens]
     # A resource may refer to several versions of one target; the list holds the target once.
-    sheet["reference"] += {(pid, target, sort, rid) for pid, target, _ in references}
-    sheet["uri"] += [(pid, value, sort, rid) for pid, value in uris]
-    for entry in orders:
+    sheet["reference"] += {(pid, target, sort, rid) for pid, target, _ in blob.references}
+    sheet["uri"] += [(pid, value, sort, rid) for pid, value in blob.uris]
+    sheet["amount"] += [(pid, unit, low, "" if high is None else high, rid) for pid, unit, low, high in blob.amounts]
+    for entry in blob.orders:
         span = span_of(blob, entry)
         # What targets say has no index: their names would be the longest part of it.
         if span is not None:
@@ -134,6 +148,17 @@ def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:
     return {**spans}
 
 
-def _as_stored(row: _Row) -> tuple[object, ...]:
+def _ordering_as_stored(row: _Row) -> tuple[object, ...]:
     """Sort numbers before texts, as SQLite does."""
     return (row[0], isinstance(row[1], str), row[1], row[2])
+
+
+def _amount_as_stored(row: _Row) -> tuple[object, ...]:
+    return (row[0], row[1], row[2], isinstance(row[3], str), row[3], row[4])
+
+
+_AS_STORED: dict[str, Callable[[_Row], tuple[object, ...]]] = {
+    "amount": _amount_as_stored,
+    "ordering": _ordering_as_stored,
+}
+"""For tables in a column of which numbers and texts stand."""

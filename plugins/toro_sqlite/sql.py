@@ -11,16 +11,17 @@ from toro_core.errors import TooCostly
 
 __all__ = ["MOST_ARGS", "Sql", "Value", "all_of", "any_of", "execute", "join"]
 
-Value: TypeAlias = int | str | bytes | None
+Value: TypeAlias = int | float | str | bytes | None
 
 MOST_ARGS = 32_000
 """Values a statement may have: every SQLite takes as many."""
 
 _NAME = re.compile(r":(\w+)")
+_COLUMN = re.compile(r"@(\w+)")
 
 
 class Sql(NamedTuple):
-    """Text with `?` for each of `args`. In conditions on a resource, `@rid`, `@sort` and `@at` stand for its columns."""
+    """Text with `?` for each of `args`. In conditions on a resource, `@rid`, `@sort`, `@at`, `@postings` stand for its columns."""
 
     text: str
     args: tuple[Value, ...] = ()
@@ -34,9 +35,16 @@ class Sql(NamedTuple):
         """Put the values where their `:names` stand."""
         return cls(_NAME.sub("?", text), tuple(args[name] for name in _NAME.findall(text)))
 
-    def on(self, rid: str, sort: str) -> Sql:
-        """Let the condition speak of these columns."""
-        return Sql(self.text.replace("@rid", rid).replace("@sort", sort).replace("@at", "r.at"), self.args)
+    def on(self, key: str, row: str | None = None) -> Sql:
+        """Let the condition speak of a resource: `key` has its rid and sort, `row` is its row where that is joined."""
+
+        def column(found: re.Match[str]) -> str:
+            name = found[1]
+            if name in ("rid", "sort"):
+                return f"{key}.{name}"
+            return f"{row}.{name}" if row else f"(SELECT {name} FROM resource WHERE rid = {key}.rid)"  # noqa: S608
+
+        return Sql(_COLUMN.sub(column, self.text), self.args)
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:

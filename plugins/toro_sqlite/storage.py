@@ -56,7 +56,7 @@ async def open_sqlite(url: str, *, lock_seconds: float = 5.0, max_bytes: int | N
 class SqliteStorage:
     """One database: a writer's thread and readers."""
 
-    capabilities: frozenset[Capability] = frozenset(("transactions", "history", "state_ttl"))
+    capabilities: frozenset[Capability] = frozenset(("transactions", "history", "state_ttl", "joins"))
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         """Serve over these, which the caller closes."""
@@ -83,12 +83,12 @@ class SqliteStorage:
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
         run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
-        return await run(lambda names: pages.page(names, plan))
+        return await run(lambda reader: pages.page(reader, plan))
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
         run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
-        return await run(lambda names: pages.count(names, plan, at_most))
+        return await run(lambda reader: pages.count(reader, plan, at_most))
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""

@@ -144,7 +144,6 @@ def test_a_body_is_not_read_from_who_has_no_token(sandbox: Sandbox) -> None:
         ("birthdate=2024-02-30", "value"),
         ("birthdate=31.12.2024", "value"),
         ("birthdate=ge", "value"),
-        ("birthdate=ap2024", "not-supported"),
         ("birthdate=", "value"),
         ("birthdate", "value"),
         ("birthdate=2024,", "value"),
@@ -161,17 +160,13 @@ def test_a_body_is_not_read_from_who_has_no_token(sandbox: Sandbox) -> None:
         ("_count=many", "value"),
         ("_count=1&_count=2", "invalid"),
         ("_sort=shoesize", "not-supported"),
-        ("_sort=birthdate,name", "not-supported"),
+        ("_sort=birthdate,shoesize", "not-supported"),
         ("_total=some", "value"),
         ("_page=forged", "value"),
         ("_page=", "invalid"),
         ("_page=x&name=y", "invalid"),
         ("_pretty=1", "value"),
         ("_filter=name eq x", "not-supported"),
-        ("_include=Patient:organization", "not-supported"),
-        ("_has:Observation:patient:code=x", "not-supported"),
-        ("organization.name=x", "not-supported"),
-        ("_summary=count", "not-supported"),
         ("name=%zz", "invalid"),
         ("name=%ff", "invalid"),
         ("%00=1", "not-supported"),
@@ -223,7 +218,7 @@ def test_a_search_for_what_nothing_can_have_finds_nothing(partner: httpx.Client,
         ("$export", 404),
         ("$reindex", 404),
         ("Patient/1?_summary=true", 400),
-        ("Patient/1/Observation", 404),
+        ("Patient/1/Observation/2", 404),
         ("_search", 405),
         ("metadata/more", 404),
     ],
@@ -280,7 +275,7 @@ def test_what_is_hardly_http_is_answered_too(sandbox: Sandbox, head: bytes) -> N
     [
         (b"OPTIONS * HTTP/1.1", 404),
         (b"GET * HTTP/1.1", 404),
-        (b"GET http://elsewhere.example/fhir HTTP/1.1", 405),
+        (b"GET http://elsewhere.example/fhir HTTP/1.1", 401),
         (b"GET http://elsewhere.example/fhir/metadata HTTP/1.1", 200),
         (b"GET //fhir HTTP/1.1", 404),
         (b"GET /fhir/// HTTP/1.1", 404),
@@ -313,7 +308,7 @@ def test_headers_without_an_end_are_refused(sandbox: Sandbox) -> None:
 def test_the_rest_of_the_server_answers_in_its_own_way_or_not_at_all(sandbox: Sandbox, path: str) -> None:
     answer = raw(sandbox, f"GET {path} HTTP/1.1\r\n".encode())
     status = int(answer.split(b" ", 2)[1])
-    assert status == {"/": 200, "/fhir": 405}.get(path, 404)
+    assert status == {"/": 200, "/fhir": 401}.get(path, 404)
 
 
 def test_the_server_is_well_after_all_that(sandbox: Sandbox, partner: httpx.Client) -> None:

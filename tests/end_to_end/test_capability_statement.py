@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.conftest import Sandbox
 
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
-TYPE_PARAMETERS = {"date", "reference", "string", "token", "uri"}
+TYPE_PARAMETERS = {"composite", "date", "number", "quantity", "reference", "string", "token", "uri"}
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +100,16 @@ def test_every_search_parameter_it_lists_has_a_known_type_and_definition(resourc
 
 
 SAMPLES = {
+    "composite": "a$2024",
+    "number": "1",
+    "quantity": "1",
     "date": "2024-01-31",
     "reference": "Patient/1",
     "string": "a",
     "token": "true",
     "uri": "http://example.org/a",
+    # By name: its first part is a reference.
+    "relationship": "DocumentReference/1$appends",
 }
 
 
@@ -112,7 +117,8 @@ def test_every_search_parameter_it_lists_is_answered(resources: list[dict[str, A
     refused = {}
     for resource in resources:
         for parameter in resource["searchParam"]:
-            query = {parameter["name"]: SAMPLES[parameter["type"]], "_count": "1"}
+            sample = SAMPLES.get(parameter["name"]) or SAMPLES[parameter["type"]]
+            query = {parameter["name"]: sample, "_count": "1"}
             answer = partner.get(resource["type"], params=query)
             if answer.status_code != 200:
                 refused[f"{resource['type']}.{parameter['name']}"] = answer.text

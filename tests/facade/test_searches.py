@@ -64,6 +64,10 @@ async def test_a_search_reaches_the_core_split_and_comes_back_as_a_bundle(
                 "relation": "self",
                 "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2",
             },
+            {
+                "relation": "first",
+                "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2",
+            },
             {"relation": "next", "url": "https://fhir.example.org/fhir/Patient?_page=to/ken%3D"},
         ],
         "entry": [
@@ -80,7 +84,7 @@ async def test_a_search_reaches_the_core_split_and_comes_back_as_a_bundle(
         ],
     }
     assert patient.json in answer.content
-    await client.get(bundle["link"][1]["url"])
+    await client.get(bundle["link"][2]["url"])
     assert transport.last.page_token == "to/ken="
     assert _parameters(transport) == []
 
@@ -128,7 +132,9 @@ async def test_issues_become_an_entry_of_their_own(client: httpx.AsyncClient, tr
     assert (await client.get("/fhir/Patient?foo=1")).json() == {
         "resourceType": "Bundle",
         "type": "searchset",
-        "link": [{"relation": "self", "url": "https://fhir.example.org/fhir/Patient"}],
+        "link": [
+            {"relation": relation, "url": "https://fhir.example.org/fhir/Patient"} for relation in ("self", "first")
+        ],
         "entry": [
             {
                 "resource": {
@@ -165,3 +171,37 @@ async def test_a_query_that_cannot_be_split_is_refused(client: httpx.AsyncClient
     assert answer.status_code == 400
     assert answer.json()["resourceType"] == "OperationOutcome"
     assert transport.asked == []
+
+
+async def test_what_is_included_is_marked_and_only_readable_types_are_asked_for(
+    client: httpx.AsyncClient, transport: Any, patient: Resource
+) -> None:
+    answer = SearchResourcesResponse()
+    answer.entries.add(resource=patient, mode=SearchMode.SEARCH_MODE_MATCH)
+    answer.entries.add(resource=patient, mode=SearchMode.SEARCH_MODE_INCLUDE)
+    transport.answers["SearchResources"] = answer
+    bundle = (await client.get("/fhir/Patient?_include=Patient:link")).json()
+    assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "include"]
+    exposed = {one.resource_type for one in transport.last.exposure.types}
+    assert {"Patient", "Provenance", "Binary"} <= exposed
+    assert "Basic" not in exposed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "resource_type", "compartment", "link"),
+    [
+        ("GET", "/fhir/Patient/7/Observation?code=1", "Observation", "Patient/7", "/fhir/Patient/7/Observation?code=1"),
+        ("GET", "/fhir/Patient/7/*?code=1", "", "Patient/7", "/fhir/Patient/7/*?code=1"),
+        ("GET", "/fhir?code=1", "", "", "/fhir?code=1"),
+        ("POST", "/fhir/_search?code=1", "", "", "/fhir?code=1"),
+    ],
+)
+async def test_searches_beyond_a_type_reach_the_core_with_their_compartment(
+    client: httpx.AsyncClient, transport: Any, method: str, path: str, resource_type: str, compartment: str, link: str
+) -> None:
+    applied = [SearchParameter(code="code", values=["1"])]
+    transport.answers["SearchResources"] = SearchResourcesResponse(applied=applied)
+    answer = await client.request(method, path)
+    assert answer.json()["link"][0] == {"relation": "self", "url": f"https://fhir.example.org{link}"}
+    assert (transport.last.resource_type, transport.last.compartment) == (resource_type, compartment)
+    assert _parameters(transport) == [("code", "", ["1"])]

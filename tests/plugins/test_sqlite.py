@@ -211,14 +211,23 @@ async def test_what_stops_a_search_stops_nothing_after_it(tmp_path: Path, monkey
             assert await storage.count(SearchPlan(type=TYPE)) == 200
 
 
-@pytest.mark.parametrize(("small", "sortable", "merged"), [(5, 8, 64), (2, 3, 2), (1, 1, 64)])
+@pytest.mark.parametrize(
+    ("few", "small", "sortable", "merged", "many"),
+    [(2, 5, 8, 64, 64), (2, 3, 4, 2, 1), (1, 1, 1, 64, 1), (0, 0, 0, 1, 1)],
+)
 async def test_every_way_to_the_answer_is_the_same_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, sortable: int, merged: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, small: int, sortable: int, merged: int, many: int
 ) -> None:
     # The suite's sixty resources are few; with these bounds they are many.
+    monkeypatch.setattr("toro_sqlite.driver._FEW", few)
     monkeypatch.setattr("toro_sqlite.driver._SMALL", small)
     monkeypatch.setattr("toro_sqlite.driver._SORTABLE", sortable)
     monkeypatch.setattr("toro_sqlite.driver._MERGED", merged)
+    monkeypatch.setattr("toro_sqlite.joins._FEW", few)
+    monkeypatch.setattr("toro_sqlite.matching._CAPS", (few, small))
+    monkeypatch.setattr("toro_sqlite.nodes._PROBED", many)
+    monkeypatch.setattr("toro_sqlite.query._MANY", many)
+    monkeypatch.setattr("toro_sqlite.texts._MANY", many)
     async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 100 + small)
 
@@ -249,7 +258,7 @@ async def test_a_reference_sorts_by_its_targets_name_whether_that_is_stored_or_n
             for criterion in (AllOf(()), AnyOf((Token(param="tag", code="x"), Ids(ids=("none",))))):
                 sort = SortKey(param="subject", descending=descending)
                 for limit in (1, 3, 50):
-                    plan = SearchPlan(type=TYPE, criterion=criterion, sort=sort, limit=limit)
+                    plan = SearchPlan(type=TYPE, criterion=criterion, sort=(sort,), limit=limit)
                     assert await walk(storage, plan) == expected
 
 

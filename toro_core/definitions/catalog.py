@@ -1,11 +1,11 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
-`resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
+`hierarchies.json`, `summaries.json`, `resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
 
-An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status summary`, that is cardinality, types joined
-by `|`, the value set its codes have to be of, `optional` where text alone will do, and `summary` where it is part of one. What
-a Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
+An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`,
+the value set its codes have to be of, and `optional` where text alone will do. What a Reference may lead to stands in
+parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,14 @@ class Definitions:
     __slots__ = (
         "_codes",
         "_derived",
+        "_extra",
         "_index",
         "_parsed",
         "_raw",
         "_read_bytes",
         "_search",
         "_value_sets",
+        "built_in_digest",
         "digest",
         "fhir_version",
         "packages",
@@ -60,6 +62,8 @@ class Definitions:
     fhir_version: Final[str]
     digest: Final[str]
     """Names the content: equal digests mean equal facts."""
+    built_in_digest: Final[str]
+    """Names the content without added packages, which is all that search goes by."""
     resource_types: Final[frozenset[str]]
     """The concrete resource types."""
 
@@ -79,8 +83,10 @@ class Definitions:
         own = [PackageFacts(read(name)) for name in self._index.get("packageFiles", ())]
         more = [PackageFacts(data) for data in added]
         self.packages = tuple(newest_first(more + own))
+        self._extra: dict[str, dict[str, Any]] = {}
         self.fhir_version = self._index["fhirVersion"]
-        self.digest = _digest(self._index["digest"], more)
+        self.built_in_digest = self._index["digest"]
+        self.digest = _digest(self.built_in_digest, more)
         self.resource_types = frozenset(self._index["resources"])
 
     def structure(self, name: str) -> StructureFacts:
@@ -101,7 +107,9 @@ class Definitions:
         if resource_type not in self._search:
             if resource_type not in self.resource_types:
                 raise KeyError(resource_type)
-            rows = {**self._index["search"], **self._file(resource_type)["search"]}
+            file = self._file(resource_type)
+            guides = {code: row for rows in file.get("guides", {}).values() for code, row in rows.items()}
+            rows = {**guides, **self._index["search"], **file["search"]}
             self._search[resource_type] = {c: self._parameter(c, row) for c, row in sorted(rows.items())}
         return self._search[resource_type]
 
@@ -124,6 +132,23 @@ class Definitions:
         for system, codes in self._enumerated().get(value_set, {}).items():
             found |= {code: None if code in found else system for code in codes}
         return {code: system for code, system in found.items() if system is not None}
+
+    def enumerated(self, value_set: str) -> Mapping[str, Sequence[str]] | None:
+        """Return the codes of a value set by system, or None where they are not enumerated."""
+        return cast("Mapping[str, Sequence[str]] | None", self._enumerated().get(value_set))
+
+    def below(self, system: str) -> Mapping[str, Sequence[str]] | None:
+        """Return the codes one step below each code of a system; None where the system is flat or not known."""
+        return cast("Mapping[str, Sequence[str]] | None", self._kept("hierarchies.json").get(system))
+
+    def summary(self, structure: str) -> frozenset[str] | None:
+        """Return the elements of a structure's summary; None where all of them are."""
+        found = self._kept("summaries.json")["summary"].get(structure)
+        return None if found is None else frozenset(found)
+
+    def modifiers(self, structure: str) -> frozenset[str]:
+        """Return the elements that modify the meaning of others."""
+        return frozenset(self._kept("summaries.json")["modifiers"].get(structure, ()))
 
     def profiles(self, resource_type: str) -> tuple[str, ...]:
         """Return the profiles of the loaded guides on a resource type: canonicals without version."""
@@ -167,6 +192,11 @@ class Definitions:
         if build not in self._derived:
             self._derived[build] = build(self)
         return cast(T, self._derived[build])
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        if name not in self._extra:
+            self._extra[name] = self._read(name)
+        return self._extra[name]
 
     def _read(self, name: str) -> dict[str, Any]:
         return json.loads(self._read_bytes(name))
@@ -218,9 +248,6 @@ def _digest(own: str, added: Sequence[PackageFacts]) -> str:
     return f"sha256:{hashlib.sha256((own + parts).encode()).hexdigest()}"
 
 
-_WORDS: Final = ("optional", "summary")
-
-
 def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> ElementFacts:
     cardinality, types, *more = text.split(" ")
     low, _, high = cardinality.partition("..")
@@ -229,9 +256,8 @@ def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> Ele
         choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=next((part for part in more if part not in _WORDS), None),
+        value_set=next((part for part in more if part != "optional"), None),
         code_optional="optional" in more,
-        summary="summary" in more,
         invariants=invariants,
     )
 

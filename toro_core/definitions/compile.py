@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from toro_core import json
 from toro_core.definitions.catalog import Definitions
-from toro_core.definitions.compile_codes import Expander, expand
+from toro_core.definitions.compile_codes import Expander, expand, hierarchies
 from toro_core.definitions.compile_guides import Package, compile_guide, name_of, version_of
 from toro_core.definitions.compile_profiles import PackageUnusable
 from toro_core.definitions.compile_search import any_target, search_parameters
 from toro_core.definitions.compile_structures import structures
+from toro_core.definitions.compile_summaries import summaries
 
 __all__ = ["PackageUnusable", "compile_packages", "read_package", "write"]
 
@@ -64,6 +65,8 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
     search, shared = search_parameters(core["SearchParameter"], resources)
     files: dict[str, Any] = {
         "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
+        "hierarchies.json": hierarchies(core["CodeSystem"]),
+        "summaries.json": summaries(core["StructureDefinition"]),
         "codes.json": expand(_required(by_root), Expander(core["ValueSet"], core["CodeSystem"], expansions)),
     }
     for name in resources:
@@ -117,7 +120,7 @@ def _bytes(content: Any) -> bytes:
 def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
     """Return the value sets that some element requires."""
     texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
-    return sorted({part for text in texts for part in text.split(" ")[2:] if part not in ("optional", "summary")})
+    return sorted({part for text in texts for part in text.split(" ")[2:] if part != "optional"})
 
 
 def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["Expander", "expand"]
+__all__ = ["Expander", "expand", "hierarchies"]
 
 _FREE: Final = (
     "http://hl7.org/fhir",
@@ -16,6 +16,8 @@ _FREE: Final = (
 )
 """Systems whose codes may be shipped."""
 _LICENSED: Final = ("http://hl7.org/fhir/sid/icd", "http://hl7.org/fhir/sid/cvx", "http://hl7.org/fhir/sid/ndc")
+_PARENTS: Final = frozenset({"parent", "subsumedBy"})
+"""Properties of a concept that name one above it."""
 
 Codes = set[tuple[str, str]]
 
@@ -120,3 +122,27 @@ def _find(concepts: Iterable[dict[str, Any]], code: str) -> dict[str, Any] | Non
         if found:
             return found
     return None
+
+
+def hierarchies(code_systems: Iterable[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Return by complete code system the codes below each code that has any, one step down; flat systems are left out."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for system in code_systems:
+        if system["content"] == "complete" and system["url"].startswith(_FREE):
+            below: dict[str, set[str]] = {}
+            for parent, child in _steps(system.get("concept", ()), None):
+                below.setdefault(parent, set()).add(child)
+            if below:
+                found[system["url"]] = {parent: sorted(children) for parent, children in sorted(below.items())}
+    return dict(sorted(found.items()))
+
+
+def _steps(concepts: Iterable[dict[str, Any]], parent: str | None) -> Iterator[tuple[str, str]]:
+    for concept in concepts:
+        code: str = concept["code"]
+        if parent is not None:
+            yield parent, code
+        for found in concept.get("property", ()):
+            if found["code"] in _PARENTS and "valueCode" in found:
+                yield found["valueCode"], code
+        yield from _steps(concept.get("concept", ()), code)

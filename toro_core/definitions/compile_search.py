@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from toro_core.definitions.search_fixes import fixed
+
 __all__ = ["any_target", "search_parameters"]
 
 _SHARED: Final = {"Resource", "DomainResource"}
@@ -22,7 +24,7 @@ def search_parameters(definitions: Iterable[dict[str, Any]], resources: Sequence
 
     Left out is what has no expression for the type, and the specification's examples; target `*` stands for any type.
     """
-    usable = {d["url"]: d for d in definitions if "expression" in d and not d["id"].startswith("example")}
+    usable = {d["url"]: fixed(d) for d in definitions if "expression" in d and not d["id"].startswith("example")}
     by_type: dict[str, Rows] = {name: {} for name in resources}
     shared: Rows = {}
     for definition in usable.values():

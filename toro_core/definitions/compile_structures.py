@@ -103,8 +103,6 @@ def _element(element: dict[str, Any], has_children: bool, kind: str) -> str:
     value_set, required = bound_value_set(element)
     if value_set:
         text += f" {value_set}" if required else f" {value_set} optional"
-    if element.get("isSummary"):
-        text += " summary"
     return text
 
 

@@ -54,8 +54,6 @@ class ElementFacts:
     """The canonical, without version, of the value set outside of which no code is allowed."""
     code_optional: bool = False
     """Whether text alone will do."""
-    summary: bool = False
-    """Whether `_summary=true` keeps it."""
     invariants: tuple[InvariantFacts, ...] = ()
     """Those of this element alone; its type and its structure have their own."""
 

@@ -23,7 +23,8 @@ class Branch:
 
     Below a non-empty path `run` treats each value by itself, so it may be given them in parts; with an empty path it is
     given the whole input. None leaves the values as they are. `element` is the name of the element last stepped to,
-    `Patient.gender`, and `value_set` its required binding; `repeats` says whether there can be more than one value.
+    `Patient.gender`, and `value_set` its required binding; `repeats` says whether there can be more than one value. Where `run`
+    does nothing but keep the references to one type of resource, `target` names that type.
     """
 
     type: str
@@ -32,6 +33,7 @@ class Branch:
     element: str | None = None
     value_set: str | None = None
     repeats: bool = False
+    target: str | None = None
 
 
 def closure(branch: Branch) -> Run:

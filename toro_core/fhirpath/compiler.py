@@ -206,7 +206,10 @@ class _Compiler:
 
     def _where(self, of: Branches, arguments: tuple[Node, ...]) -> Branches:
         (criterion,) = _expect(arguments, 1, "where")
-        return tuple(replace(branch, run=filtered(branch, self._holds(branch, criterion))) for branch in of)
+        return tuple(
+            replace(branch, run=filtered(branch, self._holds(branch, criterion)), target=_target(branch, criterion))
+            for branch in of
+        )
 
     def _holds(self, branch: Branch, criterion: Node) -> Callable[[Any], bool]:
         match criterion:  # the first two are nearly all there are and worth a way without collections
@@ -246,6 +249,14 @@ class _Compiler:
     def _resolve(self, of: Branches, arguments: tuple[Node, ...]) -> Branches:
         _expect(arguments, 0, "resolve")
         return tuple(replace(branch, type=_RESOLVED) for branch in of)
+
+
+def _target(branch: Branch, criterion: Node) -> str | None:
+    match criterion:
+        case TypeTest("is", Call(None, "resolve", ()), type_) if branch.run is None and branch.type == "Reference":
+            return _short(type_)
+        case _:
+            return None
 
 
 def _boolean(run: Run) -> Branches:

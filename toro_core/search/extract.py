@@ -7,26 +7,29 @@ has, not what its type could have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from toro_core.definitions import Definitions
 from toro_core.definitions.facts import SearchParameterFacts
-from toro_core.fhirpath.branches import Branch
+from toro_core.fhirpath.branches import Branch, Run, closure
 from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import Collected, Convert, converter
-from toro_core.search.searchable import Searchable, key_parameter, searchables
-from toro_core.storage import MISSING, OrderRow, Rows
+from toro_core.search.layout import Searchable, layout
+from toro_core.search.orders import Orders
+from toro_core.search.walk import Found, Node, after, walk
+from toro_core.storage import (
+    MISSING,
+    DateRow,
+    ReferenceRow,
+    Rows,
+)
 
 __all__ = ["Extractor"]
 
-_RULES: Final = "1"
+_RULES: Final = "2"
 """Counts the changes of what is extracted from the same definitions."""
-_ORDER_LENGTH: Final = 64
-"""Text is cut to this many characters for sorting; order beyond that serves nobody."""
-
 _Row = TypeVar("_Row")
 
 
@@ -38,7 +41,7 @@ class Extractor:
         self.definitions: Final = definitions
         self.references: Final = References(service_bases, definitions.resource_types)
         self._types: dict[str, _Type] = {}
-        named = "\n".join((_RULES, definitions.digest, *service_bases))
+        named = "\n".join((_RULES, definitions.built_in_digest, *service_bases))
         self.fingerprint: Final = hashlib.sha256(named.encode()).hexdigest()
         """Names what is extracted: rows of equal fingerprints are made by equal rules."""
 
@@ -51,12 +54,22 @@ class Extractor:
         return {code: found.facts for code, found in self.searchables(resource_type).items()}
 
     def searchables(self, resource_type: str) -> Mapping[str, Searchable]:
-        """Return the search parameters that work with the types of their values."""
-        return self._type(resource_type).searchables
+        """Return the search parameters that work and what they are answered from."""
+        return self._type(resource_type).layout.searchables
 
     def key(self, resource_type: str) -> str | None:
         """Return the date parameter that is the type's sort value; None stands for the time of the commit."""
-        return self._type(resource_type).key
+        return self._type(resource_type).layout.key
+
+    def sort_key(self, resource_type: str, code: str) -> str | None:
+        """Return what to sort by for a parameter, None for the type's own sort value. Raises KeyError where it has no order."""
+        layout = self._type(resource_type).layout
+        order = layout.sorts[code]
+        return None if layout.key is not None and order == layout.sorts[layout.key] else order
+
+    def references_in(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
+        """Return the reference rows of these names alone."""
+        return self._type(str(resource["resourceType"])).references(resource, params)
 
     def systems(self, branch: Branch) -> Mapping[str, str]:
         """Return the systems of the codes that the branch's element allows, where its binding says them."""
@@ -69,99 +82,93 @@ class Extractor:
         return found
 
 
-@dataclass(slots=True)
-class _Node:
-    """A JSON member that expressions pass through or end at."""
-
-    converts: list[Convert] = field(default_factory=list)
-    children: dict[str, _Node] = field(default_factory=dict)
-
-
 class _Type:
     """The compiled parameters of one resource type."""
 
     def __init__(self, extractor: Extractor, resource_type: str) -> None:
         definitions = extractor.definitions
-        self.searchables = searchables(definitions, resource_type)
-        self.key = key_parameter(self.searchables)
+        self.layout = layout(definitions, resource_type)
+        searchables = self.layout.searchables
         self._is_patient = resource_type == "Patient"
-        self._compartment = frozenset(definitions.compartment(resource_type))
-        self._members = _Node()
-        for code, parameter in self.searchables.items():
-            for branch in parameter.branches:
+        self._compartment = {
+            part.param
+            for code in definitions.compartment(resource_type)
+            if code in searchables
+            for part in searchables[code].parts
+        }
+        key = self.layout.key
+        self._key = {part.param for part in searchables[key].parts} if key else None
+        self._orders = Orders(self.layout.orders)
+        self._members = Node()
+        self._links: list[tuple[str, Run, Convert]] = []
+        targets = _targets(searchables.values())
+        for cell in self.layout.cells:
+            for branch in cell.branches:
                 convert = converter(
-                    code, parameter.facts.type, branch.type, extractor.references, extractor.systems(branch)
+                    cell.name,
+                    cell.type,
+                    branch.type,
+                    extractor.references,
+                    systems=extractor.systems(branch),
+                    targets=targets.get(cell.name, frozenset()),
                 )
-                node = self._members
-                for member in branch.path:
-                    node = node.children.setdefault(member, _Node())
-                node.converts.append(_after(branch, convert))
+                self._members.at(branch.path).converts.append(after(branch, convert))
+                if cell.type == "reference":
+                    self._links.append((cell.name, closure(branch), convert))
+        for path, (group, members) in self.layout.groups.items():
+            node = self._members.at(path)
+            node.group, node.members = group, members
 
     def rows(self, resource: JsonObject) -> Rows:
-        found = Collected()
+        found = Found()
         for convert in self._members.converts:
             convert([resource], found)
-        _walk(self._members, resource, found)
+        walk(self._members.children, resource, found)
         return Rows(
-            sort=self._sort(found),
+            sort=None if self._key is None else self._sort(found.dates, self._key),
             tokens=_distinct(found.tokens),
-            strings=_distinct(found.strings),
-            dates=_distinct(found.dates),
-            references=_distinct(found.references),
-            uris=_distinct(found.uris),
-            orders=self._orders(found),
+            strings=_distinct(found.strings) if found.strings else (),
+            dates=_distinct(found.dates) if found.dates else (),
+            references=_distinct(found.references) if found.references else (),
+            uris=_distinct(found.uris) if found.uris else (),
+            numbers=_distinct(found.numbers) if found.numbers else (),
+            quantities=tuple(found.quantities),
+            groups=tuple(found.groups),
+            orders=self._orders.rows(found),
             compartments=self._compartments(resource, found),
         )
 
-    def _sort(self, found: Collected) -> int | None:
-        if self.key is None:
-            return None
-        return min((row.low for row in found.dates if row.param == self.key), default=MISSING)
+    def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
+        found = Collected()
+        for name, run, convert in self._links:
+            if name in params:
+                convert(run([resource]), found)
+        return found.references
 
-    def _orders(self, found: Collected) -> tuple[OrderRow, ...]:
-        values: list[tuple[str, int | str]] = [(param, code[:_ORDER_LENGTH]) for param, _, code in found.tokens]
-        values += [(param, folded[:_ORDER_LENGTH]) for param, folded, _ in found.strings]
-        values += [(param, low) for param, low, _ in found.dates]
-        values += [(param, f"{type_}/{id_}") for param, type_, id_, _ in found.references]
-        values += [(param, value[:_ORDER_LENGTH]) for param, value in found.uris]
-        bounds: dict[str, OrderRow] = {}
-        for param, value in values:
-            order = bounds.get(param)
-            bounds[param] = OrderRow(param, value, value) if order is None else _widened(order, value)
-        bounds.pop(self.key or "", None)
-        return tuple(bounds.values())
+    @staticmethod
+    def _sort(dates: list[DateRow], key: set[str]) -> int:
+        lowest = MISSING
+        for row in dates:
+            if row[0] in key and row[1] < lowest:
+                lowest = row[1]
+        return lowest
 
     def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
-        patients = [row.id for row in found.references if row.type == "Patient" and row.param in self._compartment]
+        patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
         return _distinct(patients)
 
 
-def _after(branch: Branch, convert: Convert) -> Convert:
-    run = branch.run
-    return convert if run is None else lambda values, found: convert(run(values), found)
-
-
-def _walk(node: _Node, value: Any, found: Collected) -> None:
-    children = node.children
-    for member, inner in value.items():
-        child = children.get(member)
-        if child is None or inner is None:
-            continue
-        values = inner if type(inner) is list else [inner]
-        for convert in child.converts:
-            convert(values, found)
-        if child.children:
-            for one in values:
-                _walk(child, one, found)
+def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
+    """Return by rows the types to which references are told apart."""
+    found: dict[str, frozenset[str]] = {}
+    for searchable in searchables:
+        for param, target in searchable.parts:
+            if target:
+                found[param] = found.get(param, frozenset()) | {target}
+    return found
 
 
 def _distinct(rows: list[_Row]) -> tuple[_Row, ...]:
     return tuple(rows) if len(rows) < 2 else tuple(dict.fromkeys(rows))
-
-
-def _widened(order: OrderRow, value: Any) -> OrderRow:
-    if order.low <= value <= order.high:
-        return order
-    return OrderRow(order.param, min(order.low, value), max(order.high, value))

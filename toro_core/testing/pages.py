@@ -35,7 +35,7 @@ def _rows(sort: int | None = None, *orders: OrderRow) -> Rows:
 async def _sorted(storage: Storage, sort: SortKey, expected: list[str]) -> None:
     for criterion in _WAYS:
         for limit in (1, 2, 3, 50):
-            plan = SearchPlan(type=TYPE, criterion=criterion, sort=sort, limit=limit)
+            plan = SearchPlan(type=TYPE, criterion=criterion, sort=(sort,), limit=limit)
             assert await walk(storage, plan) == expected, (criterion, limit)
 
 
@@ -84,7 +84,7 @@ class PageConformance:
             for criterion in _WAYS:
                 for limit in (1, 3, 50):
                     sort = SortKey(param="key", descending=descending)
-                    ids = await walk(storage, SearchPlan(type=TYPE, criterion=criterion, sort=sort, limit=limit))
+                    ids = await walk(storage, SearchPlan(type=TYPE, criterion=criterion, sort=(sort,), limit=limit))
                     assert ids[:5] == expected, (criterion, limit)
                     assert set(ids[5:]) == {"none", "other"}
                     assert len(ids) == 7
@@ -92,7 +92,7 @@ class PageConformance:
     async def test_a_key_nobody_has_leaves_all_in_some_lasting_order(self, storage: Storage) -> None:
         await create(storage, {f"r{n}": _rows(n) for n in range(7)})
         for descending in (False, True):
-            plan = SearchPlan(type=TYPE, sort=SortKey(param="unheard", descending=descending), limit=2)
+            plan = SearchPlan(type=TYPE, sort=(SortKey(param="unheard", descending=descending),), limit=2)
             ids = await walk(storage, plan)
             assert sorted(ids) == [f"r{n}" for n in range(7)]
             assert await walk(storage, plan) == ids
@@ -125,7 +125,7 @@ class PageConformance:
                 plan = SearchPlan(
                     type=TYPE,
                     criterion=criterion,
-                    sort=SortKey(param=param, descending=descending),
+                    sort=(SortKey(param=param, descending=descending),),
                     limit=4,
                     cursor=cursor,
                 )
@@ -147,7 +147,7 @@ class PageConformance:
         await create(storage, {f"r{n}": _rows(n) for n in range(6)})
         for criterion in _WAYS:
             for sort in (SortKey(), SortKey(descending=True), SortKey(param="_id"), SortKey(param="unheard")):
-                plan = SearchPlan(type=TYPE, criterion=criterion, sort=sort)
+                plan = SearchPlan(type=TYPE, criterion=criterion, sort=(sort,))
                 for limit, follows in ((5, True), (6, False), (7, False)):
                     page = await storage.search(dataclasses.replace(plan, limit=limit))
                     assert (page.cursor is not None) == follows, (criterion, sort, limit)
@@ -162,7 +162,7 @@ class PageConformance:
         for param in (None, "key", "_id", "_lastUpdated"):
             for descending in (False, True):
                 page = await storage.search(
-                    SearchPlan(type=TYPE, sort=SortKey(param=param, descending=descending), limit=2)
+                    SearchPlan(type=TYPE, sort=(SortKey(param=param, descending=descending),), limit=2)
                 )
                 assert isinstance(page.cursor, tuple)
                 assert all(each is None or isinstance(each, int | str) for each in page.cursor)

@@ -1,9 +1,12 @@
 """Every supported search parameter of the published types finds what its expression says."""
 
-import json
 import lzma
+import re
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,15 @@ import pytest
 
 from toro_core.definitions import Definitions
 from toro_core.fhirpath.branches import Branch
+from toro_core.json import loads
+from toro_core.search.dates import interval
+from toro_core.search.evaluate import matches
 from toro_core.search.extract import Extractor
+from toro_core.search.layout import Searchable
+from toro_core.search.parse import SearchParser
+from toro_core.search.query import Parameter
+from toro_core.search.values import split_escaped
+from toro_core.storage import Key, Rows
 
 TYPES = [
     "Account",
@@ -30,14 +41,21 @@ TYPES = [
     "Practitioner",
     "ServiceRequest",
 ]
-SUPPORTED = {"token", "string", "date", "reference", "uri"}
 SAMPLES: dict[str, Any] = {
-    "Address": {"city": "Wien"},
+    "Address": {"text": "Wien", "city": "Wien"},
+    "Age": {"value": 5, "system": "http://unitsofmeasure.org", "code": "a"},
     "boolean": True,
     "canonical": "http://example.org/q",
     "code": "final",
     "CodeableConcept": {"coding": [{"code": "c"}], "text": "t"},
     "Coding": {"code": "c"},
+    "Count": {"value": 5},
+    "decimal": Decimal("1.5"),
+    "Duration": {"value": 5},
+    "integer": 5,
+    "Money": {"value": 5, "currency": "EUR"},
+    "Quantity": {"value": Decimal("5.4"), "system": "http://unitsofmeasure.org", "code": "mg"},
+    "Range": {"low": {"value": 1}, "high": {"value": 2}},
     "ContactPoint": {"system": "phone", "value": "1"},
     "date": "2024-01-31",
     "dateTime": "2024-01-31T08:00:00Z",
@@ -63,6 +81,7 @@ CONDITIONED: dict[tuple[str, str], dict[str, Any]] = {
 }
 # The specification's examples do not have these elements, or only with a contained resource or a display.
 UNUSED = {
+    "Condition.asserted-date",
     "DiagnosticReport.assessed-condition",
     "DiagnosticReport.encounter",
     "DiagnosticReport.results-interpreter",
@@ -78,7 +97,9 @@ UNUSED = {
     "Observation.dna-variant",
     "Observation.gene-amino-acid-change",
     "Observation.gene-dnavariant",
-    "Patient.mothersMaidenName",
+    "Patient.ethnicity",
+    "Patient.gender-identity",
+    "Patient.race",
     "ServiceRequest.instantiates-canonical",
     "ServiceRequest.instantiates-uri",
     "ServiceRequest.replaces",
@@ -86,11 +107,12 @@ UNUSED = {
 }
 
 
-def extension_of(expression: str) -> dict[str, Any]:
-    """Return an extension with the address that the expression asks for, and each kind of value it may be read as."""
-    url = expression.partition("extension('")[2].partition("'")[0]
-    values = {"valueString": "x", "valueCode": "c", "valueReference": {"reference": "Patient/1"}}
-    return {"extension": [{"url": url, name: value} for name, value in values.items()]}
+HL7 = "http://hl7.org/fhir/StructureDefinition"
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
+
+
+def extended(url: str, **value: Any) -> dict[str, Any]:
+    return {"extension": [{"url": url, **value}]}
 
 
 def with_sample(definitions: Definitions, resource_type: str, branch: Branch) -> dict[str, Any]:
@@ -107,36 +129,153 @@ def with_sample(definitions: Definitions, resource_type: str, branch: Branch) ->
     return resource
 
 
-def params(extractor: Extractor, resource: dict[str, Any]) -> set[str]:
-    rows = extractor.rows(resource)
-    found: tuple[Any, ...] = (*rows.tokens, *rows.strings, *rows.dates, *rows.references, *rows.uris)
-    return {row.param for row in found}
+# Extensions are looked for by address: resources that have them.
+EXTENDED: dict[tuple[str, str], dict[str, Any]] = {
+    ("Condition", "asserted-date"): extended(f"{HL7}/condition-assertedDate", valueDateTime="2024"),
+    ("DiagnosticReport", "assessed-condition"): extended(
+        f"{HL7}/DiagnosticReport-geneticsAssessedCondition", valueReference={"reference": "Condition/1"}
+    ),
+    **{
+        ("Observation", code): extended(
+            f"{HL7}/observation-genetics{name}", valueCodeableConcept=SAMPLES["CodeableConcept"]
+        )
+        for code, name in {
+            "amino-acid-change": "AminoAcidChange",
+            "dna-variant": "Variant",
+            "gene-amino-acid-change": "AminoAcidChange",
+            "gene-dnavariant": "Variant",
+            "gene-identifier": "Gene",
+        }.items()
+    },
+    ("Patient", "mothersMaidenName"): extended(f"{HL7}/patient-mothersMaidenName", valueString="Lee"),
+    ("Patient", "gender-identity"): extended(
+        f"{US_CORE}/us-core-genderIdentity", valueCodeableConcept=SAMPLES["CodeableConcept"]
+    ),
+    **{
+        ("Patient", code): extended(
+            f"{US_CORE}/us-core-{code}",
+            extension=[{"url": "ombCategory", "valueCoding": {"system": "urn:x", "code": "c"}}],
+        )
+        for code in ("race", "ethnicity")
+    },
+}
+
+
+def samples(
+    definitions: Definitions, resource_type: str, code: str, searchable: Searchable
+) -> Iterator[tuple[Searchable, dict[str, Any]]]:
+    """Give resources that have what the parameter looks for, one for each place."""
+    known = {**CONDITIONED, **EXTENDED}
+    if (resource_type, code) in known:
+        yield searchable, {"resourceType": resource_type, **known[resource_type, code]}
+    elif searchable.compositions:
+        for composition in searchable.compositions:
+            resource: dict[str, Any] = {}
+            for component in composition.components:
+                branch = component.searchable.branches[0]
+                resource = merged(resource, with_sample(definitions, resource_type, branch))
+            yield searchable, resource
+    else:
+        for branch in searchable.branches:
+            resource = (
+                with_sample(definitions, resource_type, branch) if branch.path else {"resourceType": resource_type}
+            )
+            yield searchable, resource
+
+
+def merged(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: merged(one.get(key, value), value) for key, value in {**one, **other}.items()} if one else other
+    if isinstance(one, list) and isinstance(other, list):
+        return [merged(*pair) for pair in zip(one, other, strict=True)]
+    return one
+
+
+def asked(searchable: Searchable, rows: Rows) -> Iterator[str]:
+    """Give values that a search for the rows would have, for each row of the parameter."""
+    if searchable.compositions:
+        for composition in searchable.compositions:
+            values = [next(asked(component.searchable, rows), None) for component in composition.components]
+            if all(values):
+                yield "$".join(map(str, values))
+        return
+    for param, target in searchable.parts:
+        for token in rows.tokens:
+            if token.param == param and (token.system or token.code):
+                yield f"{escaped(token.system)}|{escaped(token.code)}" if token.system else escaped(token.code)
+        yield from (escaped(row.exact) for row in rows.strings if row.param == param)
+        yield from (escaped(row.value) for row in rows.uris if row.param == param)
+        for reference in rows.references:
+            if reference.param == param and target in {"", reference.type}:
+                yield f"{reference.type}/{reference.id}"
+        for date in rows.dates:
+            if date.param == param:
+                low = max(date.low, interval("1000")[0])
+                yield f"ge{datetime.fromtimestamp(low / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        yield from (f"ge{max(row.low, -1e9):f}" for row in rows.numbers if row.param == param)
+        for quantity in rows.quantities:
+            if quantity.param == param:
+                unit = f"|{escaped(quantity.system)}|{escaped(quantity.code)}" if quantity.code else ""
+                yield f"ge{Decimal(max(quantity.low, -1e9)):.17f}".rstrip("0").rstrip(".") + unit
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([\\,|$])", r"\\\1", text)
+
+
+@pytest.fixture(scope="module")
+def parser(extractor: Extractor) -> SearchParser:
+    return SearchParser(extractor)
+
+
+def finds(parser: SearchParser, resource_type: str, code: str, value: str, rows: Rows) -> bool:
+    parameter = Parameter(code=code, values=tuple(split_escaped(value, ",")))
+    return matches(parser.parse(resource_type, [parameter]).criterion, Key(resource_type, "1"), 0, rows)
 
 
 @pytest.mark.parametrize("resource_type", TYPES)
-def test_all_parameters_of_the_supported_types_work(
+def test_all_parameters_of_the_published_types_work(
     resource_type: str, extractor: Extractor, definitions: Definitions
 ) -> None:
-    declared = {c for c, facts in definitions.search_parameters(resource_type).items() if facts.type in SUPPORTED}
-    assert set(extractor.parameters(resource_type)) == declared
-    assert {"_id", "_lastUpdated", "_tag", "_profile"} <= declared
+    assert set(extractor.parameters(resource_type)) == set(definitions.search_parameters(resource_type))
+    assert {"_id", "_lastUpdated", "_tag", "_profile", "_source", "_security"} <= set(
+        extractor.parameters(resource_type)
+    )
 
 
 @pytest.mark.parametrize("resource_type", TYPES)
-def test_each_place_that_a_parameter_looks_at_is_indexed(
-    resource_type: str, extractor: Extractor, definitions: Definitions
+def test_each_parameter_finds_what_is_at_each_place_it_looks_at(
+    resource_type: str, extractor: Extractor, definitions: Definitions, parser: SearchParser
 ) -> None:
     for code, searchable in extractor.searchables(resource_type).items():
-        for branch in searchable.branches:
-            if (resource_type, code) in CONDITIONED:
-                resource = {"resourceType": resource_type, **CONDITIONED[resource_type, code]}
-            elif "extension(" in searchable.facts.expression:
-                resource = {"resourceType": resource_type, **extension_of(searchable.facts.expression)}
-            elif branch.path:
-                resource = with_sample(definitions, resource_type, branch)
-            else:
-                resource = {"resourceType": resource_type}
-            assert code in params(extractor, resource), f"{resource_type}.{code} at {branch.path}"
+        for wanted, resource in samples(definitions, resource_type, code, searchable):
+            rows = extractor.rows(resource)
+            values = list(asked(wanted, rows))
+            assert values, f"{resource_type}.{code} has no rows of {resource}"
+            for value in values:
+                assert finds(parser, resource_type, code, value, rows), f"{code}={value}"
+                if code != "deceased":
+                    assert not finds(parser, resource_type, code, value, Rows()), f"{code}={value} finds nothing at all"
+
+
+@pytest.mark.parametrize("resource_type", TYPES)
+def test_each_parameter_tells_what_has_it_from_what_lacks_it(
+    resource_type: str, extractor: Extractor, definitions: Definitions, parser: SearchParser
+) -> None:
+    def missing(code: str, value: str, rows: Rows) -> bool:
+        parameter = Parameter(code=code, modifier="missing", values=(value,))
+        return matches(parser.parse(resource_type, [parameter]).criterion, Key(resource_type, "1"), 0, rows)
+
+    for code, searchable in extractor.searchables(resource_type).items():
+        if searchable.compositions:
+            continue
+        for _, resource in samples(definitions, resource_type, code, searchable):
+            rows = extractor.rows(resource)
+            assert missing(code, "false", rows), f"{resource_type}.{code}"
+            assert not missing(code, "true", rows), f"{resource_type}.{code}"
+        if searchable.parts:
+            assert missing(code, "true", Rows()), f"{resource_type}.{code}"
+            assert not missing(code, "false", Rows()), f"{resource_type}.{code}"
 
 
 def archive(name: str) -> Path:
@@ -146,14 +285,17 @@ def archive(name: str) -> Path:
     return path
 
 
-def test_the_examples_of_the_specification_are_indexed(extractor: Extractor) -> None:
+def test_each_parameter_finds_the_examples_of_the_specification(extractor: Extractor, parser: SearchParser) -> None:
     found: Counter[str] = Counter()
     with tarfile.open(fileobj=lzma.open(archive("hl7-r4-spec-examples.tar.xz"))) as examples:
         for member in examples:
             resource_type = Path(member.name).name.partition("-")[0]
             if resource_type in TYPES and (file := examples.extractfile(member)):
-                resource = json.load(file)
-                found.update(f"{resource_type}.{param}" for param in params(extractor, resource))
+                rows = extractor.rows(loads(file.read()))
+                for code, searchable in extractor.searchables(resource_type).items():
+                    for value in asked(searchable, rows):
+                        assert finds(parser, resource_type, code, value, rows), f"{member.name}: {code}={value}"
+                        found[f"{resource_type}.{code}"] += 1
     missing = [
         f"{resource_type}.{code}"
         for resource_type in TYPES

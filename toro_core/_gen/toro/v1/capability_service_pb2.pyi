@@ -67,11 +67,15 @@ class TypeCapability(_message.Message):
     def __init__(self, resource_type: _Optional[str] = ..., interactions: _Optional[_Iterable[_Union[Interaction, str]]] = ..., search_parameters: _Optional[_Iterable[_Union[SearchParameterCapability, _Mapping]]] = ..., supported_profiles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchParameterCapability(_message.Message):
-    __slots__ = ("code", "type", "definition")
+    __slots__ = ("code", "type", "definition", "targets", "modifiers")
     CODE_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    MODIFIERS_FIELD_NUMBER: _ClassVar[int]
     code: str
     type: str
     definition: str
-    def __init__(self, code: _Optional[str] = ..., type: _Optional[str] = ..., definition: _Optional[str] = ...) -> None: ...
+    targets: _containers.RepeatedScalarFieldContainer[str]
+    modifiers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, code: _Optional[str] = ..., type: _Optional[str] = ..., definition: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., modifiers: _Optional[_Iterable[str]] = ...) -> None: ...

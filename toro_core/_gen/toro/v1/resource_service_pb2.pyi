@@ -49,6 +49,7 @@ class SearchMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SEARCH_MODE_UNSPECIFIED: _ClassVar[SearchMode]
     SEARCH_MODE_MATCH: _ClassVar[SearchMode]
+    SEARCH_MODE_INCLUDE: _ClassVar[SearchMode]
 CONTENT_UNSPECIFIED: Content
 CONTENT_FULL: Content
 PATCH_FORMAT_UNSPECIFIED: PatchFormat
@@ -71,6 +72,7 @@ HANDLING_STRICT: Handling
 HANDLING_LENIENT: Handling
 SEARCH_MODE_UNSPECIFIED: SearchMode
 SEARCH_MODE_MATCH: SearchMode
+SEARCH_MODE_INCLUDE: SearchMode
 
 class GetResourceRequest(_message.Message):
     __slots__ = ("name", "version_id", "max_bytes")
@@ -281,18 +283,24 @@ class SearchParameter(_message.Message):
     def __init__(self, code: _Optional[str] = ..., modifier: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResourcesRequest(_message.Message):
-    __slots__ = ("resource_type", "parameters", "handling", "page_token", "max_bytes")
+    __slots__ = ("resource_type", "parameters", "handling", "page_token", "max_bytes", "compartment", "exposure", "explain")
     RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     HANDLING_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    COMPARTMENT_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     resource_type: str
     parameters: _containers.RepeatedCompositeFieldContainer[SearchParameter]
     handling: Handling
     page_token: str
     max_bytes: int
-    def __init__(self, resource_type: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., handling: _Optional[_Union[Handling, str]] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+    compartment: str
+    exposure: _exposure_pb2.Exposure
+    explain: bool
+    def __init__(self, resource_type: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., handling: _Optional[_Union[Handling, str]] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ..., compartment: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class SearchEntry(_message.Message):
     __slots__ = ("resource", "mode")
@@ -303,18 +311,20 @@ class SearchEntry(_message.Message):
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., mode: _Optional[_Union[SearchMode, str]] = ...) -> None: ...
 
 class SearchResourcesResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token", "total", "issues", "applied")
+    __slots__ = ("entries", "next_page_token", "total", "issues", "applied", "explanation")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     ISSUES_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[SearchEntry]
     next_page_token: str
     total: int
     issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
     applied: _containers.RepeatedCompositeFieldContainer[SearchParameter]
-    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
+    explanation: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("name", "page_size", "page_token", "max_bytes")

@@ -148,7 +148,7 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchResources(self, request, context):
-        """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html
+        """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

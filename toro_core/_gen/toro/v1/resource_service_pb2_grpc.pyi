@@ -50,7 +50,7 @@ class ResourceServiceStub:
     ValidateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]
     """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -76,7 +76,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     ValidateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]  # type: ignore[assignment]
     """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
-    """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+    """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
 
@@ -153,7 +153,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.SearchResourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.SearchResourcesResponse, _abc.Awaitable[_resource_service_pb2.SearchResourcesResponse]]:
-        """Find resources of a type, a page at a time. https://hl7.org/fhir/R4/search.html"""
+        """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
 
     @_abc_1.abstractmethod
     def ListVersions(

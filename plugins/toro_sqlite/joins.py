@@ -1,0 +1,75 @@
+"""Chains: what refers to resources that satisfy a criterion, and what such resources refer to."""
+
+# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
+from __future__ import annotations
+
+import json
+
+from toro_sqlite.blobs import decode
+from toro_sqlite.matching import matching
+from toro_sqlite.nodes import NOTHING, Node, listed, these
+from toro_sqlite.postings import Posting
+from toro_sqlite.reader import Reader
+from toro_sqlite.sql import Sql, execute
+
+__all__ = ["chained", "referred"]
+
+_FEW = 1_000
+"""Resources up to which they are found first; more are looked at as what refers to them is."""
+
+
+def chained(reader: Reader, pid: int, tid: int, inner: Node, depth: int) -> Node:
+    """Make the criterion that a reference of the parameter leads to a resource of type `tid` for which `inner` holds."""
+    if inner is NOTHING:
+        return NOTHING
+    matches = matching(reader, tid, inner)
+    found = _first(reader, matches)
+    if len(found) <= _FEW:
+        return listed(reader, tuple(Posting("reference", pid, rid) for rid in found))
+    row = f"j{depth}"
+    where = Sql(
+        f"EXISTS (SELECT 1 FROM json_each(targets(@postings, ?)) x CROSS JOIN resource {row} ON {row}.rid = x.value"
+        f" WHERE {row}.tid = ? AND {row}.sort IS NOT NULL AND ",
+        (pid, tid),
+    )
+    listing = (
+        Sql("SELECT p.rid FROM (")
+        + matches
+        + Sql(") i CROSS JOIN reference p ON p.param = ? AND p.target = i.rid", (pid,))
+    )
+    return Node(where=where + inner.where.on(row, row) + Sql(")"), listing=listing, slow=True)
+
+
+def referred(reader: Reader, own: int, pid: int, tid: int, inner: Node, depth: int) -> Node:
+    """Make the criterion that a resource of type `tid`, for which `inner` holds, refers by its parameter to one of type `own`."""
+    if inner is NOTHING:
+        return NOTHING
+    found = _first(reader, matching(reader, tid, inner))
+    if len(found) <= _FEW:
+        return _targets(reader, own, pid, found)
+    row = f"j{depth}"
+    # A list has only live resources of the type whose parameter it is.
+    where = Sql(f"EXISTS (SELECT 1 FROM reference {row} WHERE {row}.param = ? AND {row}.target = @rid AND ", (pid,))
+    return Node(where=where + inner.where.on(row) + Sql(")"))
+
+
+def _first(reader: Reader, matches: Sql) -> list[int]:
+    """Return the resources, one too many at most."""
+    return [row[0] for row in execute(reader.connection, matches + Sql(" LIMIT ?", (_FEW + 1,)))]
+
+
+def _targets(reader: Reader, own: int, pid: int, rids: list[int]) -> Node:
+    sql = "SELECT r.postings FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value"
+    found = {
+        target
+        for (blob,) in reader.connection.execute(sql, (json.dumps(rids),))
+        for param, target, _ in decode(blob).references
+        if param == pid
+    }
+    sql = (
+        "SELECT r.rid FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value"
+        " WHERE r.tid = ? AND r.sort IS NOT NULL"
+    )
+    rows = reader.connection.execute(sql, (json.dumps(sorted(found)), own))
+    return these([row[0] for row in rows])

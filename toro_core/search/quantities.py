@@ -1,0 +1,136 @@
+"""FHIR quantities as rows and as searches: in the unit published, and in the canonical unit of their system.
+
+https://hl7.org/fhir/R4/search.html#quantity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from math import inf, nextafter
+from typing import Any, Final, NamedTuple
+
+from toro_core.search.numbers import GREATEST, Bounds, to_float
+from toro_core.search.plan import Prefix, Quantity
+from toro_core.search.ucum import UCUM, canonical
+from toro_core.storage import QuantityRow
+
+__all__ = ["CURRENCIES", "money_rows", "quantity_rows", "range_rows", "searched"]
+
+CURRENCIES: Final = "urn:iso:std:iso:4217"
+_FARTHEST: Final = 300
+"""Powers of ten beyond which a value is not converted."""
+
+
+def searched(param: str, prefix: Prefix, wanted: Bounds, system: str, code: str | None) -> Quantity:
+    """Return what finds such values: canonical ones where the system has such."""
+    low, high = wanted
+    unit = canonical(code) if system == UCUM and code else None
+    if unit is not None:
+        low, high, code = (low + unit.offset) * unit.factor, (high + unit.offset) * unit.factor, unit.code
+    return Quantity(param=param, prefix=prefix, low=to_float(low), high=to_float(high), system=system, code=code)
+
+
+def quantity_rows(param: str, value: Any) -> Sequence[QuantityRow]:
+    """Make the rows of a Quantity, Age, Duration, Count or Distance."""
+    number: Any = value.get("value")
+    if number.__class__ is not Decimal and number.__class__ is not int:
+        return ()
+    get = value.get
+    unit = _unit(get("system", ""), get("code", ""), get("unit", ""))
+    comparator = get("comparator")
+    published = to_float(number)
+    low, high = _spread(comparator, published) if comparator else (published, published)
+    rows = [QuantityRow(param, "", name, low, high) for name in unit.names]
+    scale = unit.scale
+    if scale is None:
+        if unit.system:
+            rows.append(QuantityRow(param, unit.system, unit.code, low, high))
+    elif not isinstance(number, Decimal) or abs(number.adjusted()) < _FARTHEST:
+        # Division of whole numbers is rounded once, to the nearest float.
+        top, bottom = number.as_integer_ratio()
+        amount = _quotient(scale.top * top + scale.plus * bottom, scale.bottom * bottom)
+        low, high = _spread(comparator, amount) if comparator else (amount, amount)
+        rows.append(QuantityRow(param, unit.system, scale.code, low, high))
+    return rows
+
+
+def range_rows(param: str, value: Any) -> Iterator[QuantityRow]:
+    """Make the rows of a Range whose ends have one unit, or units that can be compared."""
+    ends = [value.get("low") or {}, value.get("high") or {}]
+    sides = [quantity_rows(param, end) for end in ends]
+    if not any(sides):
+        return
+    for system, code in dict.fromkeys((row.system, row.code) for side in sides for row in side):
+        lows, highs = ([row for row in side if (row.system, row.code) == (system, code)] for side in sides)
+        if (lows or not sides[0]) and (highs or not sides[1]):
+            low, high = lows[0].low if lows else -GREATEST, highs[0].high if highs else GREATEST
+            yield QuantityRow(param, system, code, low, high)
+
+
+def money_rows(param: str, value: Any) -> Iterator[QuantityRow]:
+    """Make the rows of Money."""
+    number = value.get("value")
+    if number is not None:
+        amount = to_float(number)
+        currency = value.get("currency", "")
+        yield QuantityRow(param, "", currency, amount, amount)
+        if currency:
+            yield QuantityRow(param, CURRENCIES, currency, amount, amount)
+
+
+class _Scale(NamedTuple):
+    """A canonical unit: value in it = (top * value + plus) / bottom, all whole numbers."""
+
+    code: str
+    top: int
+    plus: int
+    bottom: int
+
+
+class _Unit(NamedTuple):
+    """What quantities of one unit have in common; `names` are the code and the text it is published under."""
+
+    names: tuple[str, ...]
+    system: str
+    code: str
+    scale: _Scale | None
+
+
+@lru_cache(maxsize=2000)
+def _unit(system: str, code: str, text: str) -> _Unit:
+    names = (code, text) if code and text and code != text else (code or text,)
+    scale = _scale(code) if system == UCUM and code else None
+    return _Unit(names, system, code, scale)
+
+
+def _scale(code: str) -> _Scale | None:
+    unit = canonical(code)
+    if unit is None:
+        return None
+    top = unit.factor.numerator * unit.offset.denominator
+    plus = unit.offset.numerator * unit.factor.numerator
+    return _Scale(unit.code, top, plus, unit.factor.denominator * unit.offset.denominator)
+
+
+def _quotient(top: int, bottom: int) -> float:
+    try:
+        return top / bottom
+    except OverflowError:
+        return GREATEST if top > 0 else -GREATEST
+
+
+def _spread(comparator: str, number: float) -> tuple[float, float]:
+    """Return the values that `<5` may stand for."""
+    match comparator:
+        case "<":
+            return -GREATEST, nextafter(number, -inf)
+        case "<=":
+            return -GREATEST, number
+        case ">=":
+            return number, GREATEST
+        case ">":
+            return nextafter(number, inf), GREATEST
+        case _:
+            return number, number

@@ -1,0 +1,84 @@
+"""What is searched: one type, a patient's compartment, several types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toro_core.access import Forbidden
+from toro_core.definitions import Definitions
+from toro_core.errors import Issue
+from toro_core.search.filters import ClauseOf
+from toro_core.search.query import InvalidSearch, Parameter
+from toro_core.storage import Key
+
+__all__ = ["Search", "invalid_search", "searched_types"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is asked for: in one `type`, else in those of the parameter `_type`; in one patient's compartment where that is given.
+
+    Only types in `exposure` are included, where it is given.
+    """
+
+    type: str
+    compartment: Key | None = None
+    parameters: tuple[Parameter, ...] = ()
+    lenient: bool = False
+    exposure: frozenset[str] | None = None
+
+
+def searched_types(
+    search: Search, definitions: Definitions, clause_of: ClauseOf
+) -> tuple[Sequence[str], Sequence[Parameter], Sequence[Issue]]:
+    """Return the types to search, the other parameters, and which types were left out. Raises InvalidSearch, Forbidden."""
+    _check_compartment(search, definitions)
+    named = [value for one in search.parameters if one.code == "_type" for value in one.values if value]
+    rest = [parameter for parameter in search.parameters if parameter.code != "_type"]
+    if search.type:
+        if any(name != search.type for name in named):
+            raise invalid_search(
+                "value", f"Parameter `_type` names other types than {search.type}, which the path names."
+            )
+        return [search.type], rest, []
+    if unknown := [name for name in named if name not in definitions.resource_types]:
+        raise invalid_search("value", f"Parameter `_type` has {len(unknown)} values that are no FHIR resource types.")
+    if search.exposure is not None and (hidden := [name for name in named if name not in search.exposure]):
+        raise invalid_search(
+            "not-supported", f"Parameter `_type` names types that are not offered here: {', '.join(hidden)}."
+        )
+    if named:
+        return list(dict.fromkeys(named)), rest, []
+    if search.compartment is None:
+        raise invalid_search(
+            "required", "A search of the whole system needs the parameter `_type`, as `_type=Patient`."
+        )
+    members = [
+        name
+        for name in sorted(definitions.resource_types)
+        if (name == "Patient" or definitions.compartment(name)) and (search.exposure is None or name in search.exposure)
+    ]
+    granted = [name for name in members if clause_of(name) is not None]
+    if not granted:
+        raise Forbidden("system/*.rs")
+    refused = ", ".join(name for name in members if name not in granted)
+    text = f"The access token does not allow to search {refused}."
+    issues = [Issue(severity="information", code="suppressed", diagnostics=text)] if refused else []
+    return granted, rest, issues
+
+
+def invalid_search(code: str, text: str) -> InvalidSearch:
+    """Return the refusal of a search for one reason."""
+    return InvalidSearch(issues=(Issue(code=code, diagnostics=text),))
+
+
+def _check_compartment(search: Search, definitions: Definitions) -> None:
+    if search.compartment is None:
+        return
+    if search.compartment.type != "Patient":
+        raise invalid_search(
+            "not-supported", "Only the compartments of patients are searched, as `Patient/1/Observation`."
+        )
+    if search.type and search.type != "Patient" and not definitions.compartment(search.type):
+        raise invalid_search("not-supported", f"{search.type} resources lie in no patient's compartment.")

@@ -1,0 +1,242 @@
+"""A whole storage in a few dictionaries: what the contract asks for and no more. For tests, and to read before writing another.
+
+It keeps everything in memory and looks at every resource of a type, with `toro_core.search.evaluate` as its only index.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from toro_core.errors import (
+    AlreadyExists,
+    ConditionChanged,
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    StateConflict,
+    StillReferenced,
+    TargetMissing,
+)
+from toro_core.search.evaluate import matches, places, sort_value
+from toro_core.search.plan import SearchPlan
+from toro_core.storage import (
+    Absent,
+    Capability,
+    Expect,
+    HistoryPlan,
+    Key,
+    Page,
+    Rows,
+    StateRecord,
+    Stored,
+    Version,
+    Write,
+    stamp,
+)
+
+__all__ = ["MemoryStorage"]
+
+_REFERRERS: Final = 10
+"""Referrers named at most."""
+
+
+@dataclass(slots=True)
+class _Resource:
+    rows: Rows
+    versions: list[Stored] = field(default_factory=list)
+
+
+class MemoryStorage:
+    """A storage with every capability but those it is told to do without."""
+
+    def __init__(self, *, without: Iterable[Capability] = ()) -> None:
+        """Begin empty."""
+        every: set[Capability] = {"transactions", "history", "state_ttl", "joins"}
+        self.capabilities: Final[frozenset[Capability]] = frozenset(every - set(without))
+        self._resources: dict[Key, _Resource] = {}
+        self._state: dict[str, StateRecord] = {}
+        self._seq = 0
+        self._at = 0
+
+    # Resources among which chains look
+
+    def get(self, key: Key) -> tuple[int, Rows] | None:
+        """Return a current resource's time and rows."""
+        found = self._resources.get(key)
+        return None if found is None or found.versions[-1].deleted else (found.versions[-1].at, found.rows)
+
+    def of_type(self, type_: str) -> Iterator[tuple[Key, int, Rows]]:
+        """Return the current resources of a type."""
+        for key, found in self._resources.items():
+            if key.type == type_ and not found.versions[-1].deleted:
+                yield key, found.versions[-1].at, found.rows
+
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        """Return a version, the current one by default."""
+        versions = self._resources[key].versions if key in self._resources else []
+        number = len(versions) if version is None else version
+        if not 1 <= number <= len(versions):
+            raise NotFound
+        return versions[number - 1]
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        """Return current versions."""
+        return [self._resources[key].versions[-1] if key in self._resources else None for key in keys]
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        """Write all, or where one fails put everything back."""
+        before = {
+            write.key: (found.rows, list(found.versions)) if (found := self._resources.get(write.key)) else None
+            for write in writes
+        }
+        self._seq += 1
+        self._at = max(self._at, time.time_ns() // 1_000_000)
+        try:
+            self._check_before(writes)
+            stored = [self._write(write) for write in writes]
+            self._check_after(writes)
+            return stored
+        except Exception:
+            for key, known in before.items():
+                if known is None:
+                    self._resources.pop(key, None)
+                else:
+                    self._resources[key] = _Resource(*known)
+            raise
+
+    def _check_before(self, writes: Sequence[Write]) -> None:
+        for condition in (condition for write in writes for condition in write.conditions):
+            found = [
+                key
+                for key, at, rows in self.of_type(condition.type)
+                if matches(condition.criterion, key, at, rows, self)
+            ]
+            if found != ([] if condition.finds is None else [condition.finds]):
+                raise ConditionChanged
+
+    def _check_after(self, writes: Sequence[Write]) -> None:
+        for target in (target for write in writes for target in write.targets):
+            if self.get(target) is None:
+                raise TargetMissing(str(target))
+        for write in writes:
+            if write.unreferenced and (referrers := self._referrers(write.key)):
+                raise StillReferenced(str(write.key), referrers[:_REFERRERS])
+
+    def _referrers(self, target: Key) -> list[str]:
+        return [
+            str(key)
+            for key, found in self._resources.items()
+            if key != target
+            and not found.versions[-1].deleted
+            and any((row.type, row.id) == target for row in found.rows.references)
+        ]
+
+    def _write(self, write: Write) -> Stored:
+        found = self._resources.get(write.key)
+        versions = found.versions if found else []
+        _expect(write.expect, versions)
+        if write.body is None and (not versions or versions[-1].deleted):
+            raise Gone if versions else NotFound
+        number = len(versions) + 1
+        stored = Stored(
+            key=write.key,
+            version=number,
+            seq=self._seq,
+            at=self._at,
+            deleted=write.body is None,
+            json=b"" if write.body is None else stamp(write.body, number, self._at),
+        )
+        self._resources[write.key] = _Resource(write.rows, [*versions, stored])
+        return stored
+
+    async def search(self, plan: SearchPlan) -> Page:
+        """Sort everything that matches and cut out a page; the cursor has the last resource's sort values and its id."""
+        found = sorted(
+            ((*(sort_value(one, *each) for one in plan.sort), each[0].id) for each in self._matching(plan)),
+            key=lambda values: _place(plan, values),
+        )
+        page: list[Stored] = []
+        size, last = 0, plan.cursor
+        for values in found:
+            if plan.cursor is not None and not _place(plan, plan.cursor) < _place(plan, values):
+                continue
+            stored = self._resources[Key(plan.type, str(values[-1]))].versions[-1]
+            size += len(stored.json)
+            if page and (len(page) >= plan.limit or size > plan.max_bytes):
+                return Page(resources=page, cursor=last)
+            page.append(stored)
+            last = values
+        return Page(resources=page, cursor=None)
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        """Count what matches."""
+        count = sum(1 for _ in self._matching(plan))
+        return count if at_most is None else min(count, at_most)
+
+    def _matching(self, plan: SearchPlan) -> Iterator[tuple[Key, int, Rows]]:
+        for key, at, rows in self.of_type(plan.type):
+            if matches(plan.criterion, key, at, rows, self):
+                yield key, at, rows
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        """Return versions, newest first; the cursor is the last one's number."""
+        if plan.key not in self._resources:
+            raise NotFound
+        page: list[Stored] = []
+        size = 0
+        start = int(plan.cursor[0] or 0) if plan.cursor else len(self._resources[plan.key].versions) + 1
+        for stored in reversed(self._resources[plan.key].versions[: start - 1]):
+            size += len(stored.json)
+            if page and (len(page) >= plan.limit or size > plan.max_bytes):
+                return Page(resources=page, cursor=(page[-1].version,))
+            page.append(stored)
+        return Page(resources=page, cursor=None)
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        """Write a record."""
+        self._expect_revision(await self.get_state(key), if_revision)
+        self._seq += 1
+        expires = None if ttl is None else time.time_ns() // 1_000_000 + round(ttl * 1000)
+        self._state[key] = StateRecord(key=key, value=value, revision=self._seq, expires_at=expires)
+        return self._seq
+
+    async def get_state(self, key: str) -> StateRecord | None:
+        """Return a live record."""
+        record = self._state.get(key)
+        alive = record is not None and (record.expires_at is None or record.expires_at > time.time_ns() // 1_000_000)
+        return record if alive else None
+
+    async def list_state(self, prefix: str) -> Sequence[StateRecord]:
+        """Return live records in key order."""
+        keys = sorted(key for key in self._state if key.startswith(prefix))
+        return [record for key in keys if (record := await self.get_state(key))]
+
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        """Delete a record."""
+        found = await self.get_state(key)
+        self._expect_revision(found, if_revision)
+        self._state.pop(key, None)
+        return found is not None
+
+    @staticmethod
+    def _expect_revision(record: StateRecord | None, if_revision: int | None) -> None:
+        if if_revision is not None and if_revision != (record.revision if record else 0):
+            raise StateConflict
+
+
+def _place(plan: SearchPlan, values: Sequence[Any]) -> tuple[Any, str]:
+    return places(plan.sort, values[:-1]), values[-1]
+
+
+def _expect(expect: Expect, versions: Sequence[Stored]) -> None:
+    live = bool(versions) and not versions[-1].deleted
+    match expect:
+        case Absent() if live:
+            raise AlreadyExists
+        case Version(number) if not live or versions[-1].version != number:
+            raise PreconditionFailed
