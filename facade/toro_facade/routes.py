@@ -1,4 +1,7 @@
-"""From method and path to the interaction that answers, as the policy has it. https://hl7.org/fhir/R4/http.html"""
+"""From method and path to the interaction that answers, as the policy has it. https://hl7.org/fhir/R4/http.html
+
+Past 250 lines because what answers where is one table.
+"""
 
 from __future__ import annotations
 
