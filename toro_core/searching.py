@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from toro_core.access import Access, Decision, Forbidden
+from toro_core.access import Access, Decision
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
@@ -99,7 +99,7 @@ class Searcher:
 
     async def _asked(self, caller: Caller, search: Search) -> _Asked:
         def clause_of(resource_type: str) -> Criterion | None:
-            return self._clause(caller, resource_type)
+            return self._access.visible(caller, resource_type)
 
         types, rest, issues = searched_types(search, self._definitions, clause_of)
         plans, queries = [], []
@@ -116,12 +116,6 @@ class Searcher:
         named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
         return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
-
-    def _clause(self, caller: Caller, resource_type: str) -> Criterion | None:
-        try:
-            return self._access.decide(caller, resource_type, "rs").clause
-        except Forbidden:
-            return None
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
@@ -176,7 +170,7 @@ class Searcher:
             caller,
             found,
             query.includes,
-            exposure=search.exposure,
+            readable=search.readable,
             max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
         )
         return Found(

@@ -220,7 +220,9 @@ async def test_capabilities_name_every_type_and_what_works(core: Core) -> None:
     assert len(types) > 140
     assert answer.fhir_version == "4.0.1"
     assert set(answer.storage_capabilities) >= {"transactions", "history"}
-    assert set(types["Patient"].interactions) == set(Interaction.values()) - {0}
+    system = {Interaction.INTERACTION_BATCH, Interaction.INTERACTION_TRANSACTION}
+    assert set(answer.interactions) == system
+    assert set(types["Patient"].interactions) == set(Interaction.values()) - system - {0}
     codes = {one.code: one for one in types["Observation"].search_parameters}
     assert {"_id", "_lastUpdated", "category", "code", "date", "patient"} <= set(codes)
     assert codes["date"].type == "date"
