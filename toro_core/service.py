@@ -17,12 +17,12 @@ from toro_core.definitions import Definitions
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
-from toro_core.resources import known_type, message, parse_name, parse_version
+from toro_core.resources import message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
-from toro_core.searching import Found, Search, Searcher
+from toro_core.search_messages import asked_search, search_answer
+from toro_core.searching import Searcher
 from toro_core.settings import Settings
-from toro_core.status import issue_message
 from toro_core.storage import HistoryPlan, Storage, Stored
 from toro_core.v1 import (
     CommitBundleRequest,
@@ -43,20 +43,17 @@ from toro_core.v1 import (
     GetResourceRequest,
     GetResourceResponse,
     Handling,
-    Interaction,
     ListVersionsRequest,
     ListVersionsResponse,
     PatchResourceRequest,
     PatchResourceResponse,
     Resource,
-    SearchMode,
-    SearchParameter,
     SearchResourcesRequest,
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
 )
-from toro_core.write_requests import create_change, delete_change, parameters, patch_change, update_change
+from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
@@ -156,23 +153,14 @@ class Service:
         """Find resources."""
         max_bytes = _accepted(request.max_bytes)
         searcher, caller = self._parts.searcher, call.known_caller()
-        search = Search(
-            type=known_type(request.resource_type, self._types) if request.resource_type else "",
-            compartment=parse_name(request.compartment, self._types) if request.compartment else None,
-            parameters=parameters(request.parameters),
-            lenient=self._is_lenient(request.handling),
-            readable=_exposed(request, Interaction.INTERACTION_READ),
-            searchable=_exposed(request, Interaction.INTERACTION_SEARCH_TYPE),
-        )
-        if request.page_token and request.parameters:
-            raise InvalidArgument("A page token comes alone; the parameters are part of it.")
+        search = asked_search(request, self._types, lenient=self._is_lenient(request.handling))
         if request.explain:
             return SearchResourcesResponse(explanation=await searcher.explain(caller, search))
         if request.page_token:
             found = await searcher.follow(caller, search, request.page_token)
         else:
             found = await searcher.search(caller, search)
-        return _search_answer(found, max_bytes)
+        return search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
         if asked == Handling.HANDLING_UNSPECIFIED:
@@ -238,24 +226,3 @@ async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:
 
 def _written(done: Done, content: Content) -> Resource | None:
     return message(done.stored, content=content == Content.CONTENT_FULL) if done.stored else None
-
-
-def _exposed(request: SearchResourcesRequest, interaction: Interaction) -> frozenset[str] | None:
-    if not request.HasField("exposure"):
-        return None
-    return frozenset(one.resource_type for one in request.exposure.types if interaction in one.interactions)
-
-
-def _search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
-    answer = SearchResourcesResponse(
-        next_page_token=found.next_page_token,
-        issues=[issue_message(issue) for issue in found.issues],
-        applied=[SearchParameter(code=one.code, modifier=one.modifier, values=one.values) for one in found.applied],
-    )
-    if found.total is not None:
-        answer.total = found.total
-    for stored in found.matches:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
-    for stored in found.included:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_INCLUDE)
-    return answer

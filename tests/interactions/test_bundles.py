@@ -386,7 +386,11 @@ async def test_entries_may_do_what_is_published_and_nothing_else(open_live: Open
         conditional = _entry("POST", "Observation", _observation("Basic?_id=1"))
         assert (await _post(live, "transaction", conditional)).status_code == 405
         statement = (await live.http.get("/fhir/metadata")).json()
-        assert statement["rest"][0]["interaction"] == [{"code": "batch"}, {"code": "transaction"}]
+        assert statement["rest"][0]["interaction"] == [
+            {"code": "batch"},
+            {"code": "transaction"},
+            {"code": "search-system"},
+        ]
         assert statement["patchFormat"] == ["application/json-patch+json", "application/fhir+json"]
 
 
@@ -394,10 +398,12 @@ async def test_batch_and_transaction_are_exposed_by_name(open_live: OpenLive) ->
     async with open_live(operations=("batch",)) as live:
         assert (await _post(live, "batch")).status_code == 200
         assert (await _post(live, "transaction")).status_code == 405
-        assert (await live.http.get("/fhir/metadata")).json()["rest"][0]["interaction"] == [{"code": "batch"}]
+        statement = (await live.http.get("/fhir/metadata")).json()
+        assert statement["rest"][0]["interaction"] == [{"code": "batch"}, {"code": "search-system"}]
     async with open_live(operations=()) as live:
         assert (await _post(live, "batch")).status_code == 405
-        assert "interaction" not in (await live.http.get("/fhir/metadata")).json()["rest"][0]
+        statement = (await live.http.get("/fhir/metadata")).json()
+        assert statement["rest"][0]["interaction"] == [{"code": "search-system"}]
 
 
 async def test_each_entry_needs_its_own_scope(live: Live) -> None:
