@@ -28,9 +28,16 @@ class Posting(NamedTuple):
     item: int | str
     system: int = -1
 
+    def on(self, alias: str) -> Sql:
+        """Select the list's rows of a table that is called so in a statement."""
+        if self.table == "token":
+            text = f"{alias}.param = ? AND {alias}.code = ? AND {alias}.system = ?"
+            return Sql(text, (self.pid, self.item, self.system))
+        return Sql(f"{alias}.param = ? AND {alias}.{_ITEM[self.table]} = ?", (self.pid, self.item))
+
     @property
     def where(self) -> Sql:
-        """Select the list's rows, by columns that no other table in a search has."""
+        """Select the list's rows where no other table has such columns."""
         if self.table == "token":
             return Sql("param = ? AND code = ? AND system = ?", (self.pid, self.item, self.system))
         return Sql(f"param = ? AND {_ITEM[self.table]} = ?", (self.pid, self.item))

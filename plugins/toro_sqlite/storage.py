@@ -14,6 +14,7 @@ from toro_core.storage import Capability, HistoryPlan, Key, Page, StateRecord, S
 from toro_sqlite import pages, reads, state
 from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
+from toro_sqlite.explain import explain
 from toro_sqlite.faults import fault
 from toro_sqlite.location import database_path, prepare
 from toro_sqlite.query import leaves
@@ -89,6 +90,10 @@ class SqliteStorage:
         """Count all matches."""
         run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
         return await run(lambda reader: pages.count(reader, plan, at_most))
+
+    async def explain(self, plan: SearchPlan) -> str:
+        """Say what a search of the plan does."""
+        return await self._readers.later(lambda reader: explain(reader, plan))
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""

@@ -8,22 +8,24 @@ from collections.abc import Sequence
 
 from toro_core.search.plan import Cursor
 from toro_sqlite.driver import Access
+from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
-__all__ = ["candidates", "walks"]
+__all__ = ["unordered", "walks"]
 
 _ROW = "r.rid, r.vid, r.id, r.sort, r.at, r.postings"
 """The columns of `keyed.Row` after its key."""
 
 
-def candidates(phase: Phase, access: Access) -> Sql:
+def unordered(phase: Phase, access: Access) -> Sql:
     """Select all matches that may be in the phase."""
-    rids = access.driver.distinct_rids if access.driver else None
-    source = Sql("resource r INDEXED BY resource_sort") if rids is None else _driven(rids)
-    where = all_of([phase.live, *(each.on("r", "r") for each in access.filters)])
-    return Sql(f"SELECT {phase.key or 'NULL'}, {_ROW} FROM ") + source + Sql(" WHERE ") + where
+    scan = _collected(phase, access)
+    joins, conditions = filtered(access.filters, "r", "r")
+    kept = [each.on("r", "r") for each in phase.keeps]
+    source = Sql(f"SELECT {phase.key or 'NULL'}, {_ROW} FROM ") + scan.source + joins
+    return source + Sql(" WHERE ") + all_of([scan.where, *within(phase.key, phase.bounds), *kept, *conditions])
 
 
 def walks(phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sequence[Sql]:
@@ -41,29 +43,40 @@ def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
     if access.how == "merge" and phase.own:
         return [
             Scan(
-                source=Sql(f"{posting.table} t CROSS JOIN resource r ON r.rid = t.rid"),
+                source=Sql(f"{posting.table} t"),
                 key="t.sort",
                 tie="t.rid",
-                where=all_of([posting.where, phase.live]),
+                rows="t",
+                joined=False,
+                where=posting.on("t"),
             )
             for posting in driver.postings
         ]
-    rids = driver.distinct_rids
-    assert rids is not None  # noqa: S101 - only what lists resources is chosen
-    return [Scan(source=_driven(rids), key=phase.key, where=phase.live)]
+    return [_collected(phase, access)]
 
 
-def _driven(rids: Sql) -> Sql:
-    return Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid")
+def _collected(phase: Phase, access: Access) -> Scan:
+    """Go through what the driver lists, or the type."""
+    rids = access.driver.distinct_rids if access.driver else None
+    if rids is None:
+        where = Sql("r.tid = ? AND r.sort IS NOT NULL", (phase.tid,))
+        return Scan(source=Sql("resource r INDEXED BY resource_sort"), key=phase.key, where=where)
+    # Lists have live resources of the type alone.
+    return Scan(
+        source=Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid"), key=phase.key, where=Sql("1")
+    )
 
 
 def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sql:
-    # While a posting list is read, its own columns answer most questions, so the resource is not looked up for those that fail.
-    key = "t" if scan.tie == "t.rid" else "r"
-    filters = [each.on(key, "r") for each in access.filters]
-    where = all_of([scan.where, *filters, *_position_within(scan, phase, access.bounds, after)])
+    # What a posting list's own columns answer is asked before the resource is looked up.
+    joins, conditions = filtered(access.filters, scan.rows, "r")
+    kept = [each.on(scan.rows, "r") for each in phase.keeps]
+    where = all_of([scan.where, *_position_within(scan, phase, access.bounds, after), *kept, *conditions])
+    source = scan.source + joins
+    if not scan.joined:
+        source += Sql(f" CROSS JOIN resource r ON r.rid = {scan.rows}.rid")
     direction = "DESC" if phase.descending else "ASC"
-    ordered = scan.source + Sql(" WHERE ") + where + Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
+    ordered = source + Sql(" WHERE ") + where + Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
     if phase.rest:
         return Sql(f"SELECT {scan.key}, {_ROW} FROM ") + ordered
     # The bodies are not carried through the sorter, and read one by one as they are taken.
@@ -76,9 +89,8 @@ def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, l
 
 
 def _position_within(scan: Scan, phase: Phase, bounds: Bounds, after: Cursor | None) -> Sequence[Sql]:
-    """Start after the position, or at the bound where that is farther: SQLite seeks to one lower end only."""
-    if not phase.own:
-        bounds = UNBOUNDED
+    """Start after the position, or at the bound where that is farther: SQLite seeks to one lower and one upper end only."""
+    bounds = phase.bounds.both(bounds) if phase.own else UNBOUNDED
     if after is None:
         return within(scan.key, bounds)
     key, rid = after[0], after[-1]

@@ -213,7 +213,7 @@ async def test_what_stops_a_search_stops_nothing_after_it(tmp_path: Path, monkey
 
 @pytest.mark.parametrize(
     ("few", "small", "sortable", "merged", "many"),
-    [(2, 5, 8, 64, 64), (2, 3, 4, 2, 1), (1, 1, 1, 64, 1), (0, 0, 0, 1, 1)],
+    [(2, 5, 8, 64, 64), (2, 3, 4, 2, 1), (1, 1, 1, 64, 1), (1, 0, 0, 1, 1)],
 )
 async def test_every_way_to_the_answer_is_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, small: int, sortable: int, merged: int, many: int
