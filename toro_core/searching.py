@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from toro_core.access import Access, Decision
+from toro_core.access import Access, Decision, Forbidden
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
@@ -93,7 +93,12 @@ class Searcher:
         return await self._answer(caller, search, asked, found, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:
-        """Say what a search does, in words and in the storage's own. Raises as `search` does."""
+        """Say what a search does, in words and in the storage's own, to who may read and search everything.
+
+        How a storage executes a plan tells how much of what there is, whatever a grant shows. Raises as `search` does.
+        """
+        if not self._access.decide(caller, "*", "rs").unconstrained:
+            raise Forbidden("system/*.rs")
         asked = await self._asked(caller, search)
         return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])
 
