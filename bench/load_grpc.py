@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import struct
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import uvloop
 
-from bench.load_http import LoadFailed
+from bench.tally import Tally
 
 __all__ = ["GrpcLoad", "run_grpc"]
 
@@ -49,49 +48,26 @@ def run_grpc(load: GrpcLoad) -> float:
 
 async def _run(load: GrpcLoad) -> float:
     loop = asyncio.get_running_loop()
-    run = _Run(load=load, done=loop.create_future())
-    _, connection = await loop.create_connection(lambda: _Connection(run), "127.0.0.1", load.port)
-    started = time.perf_counter()
+    tally = Tally(load.seconds)
+    _, connection = await loop.create_connection(lambda: _Connection(tally, load), "127.0.0.1", load.port)
     connection.start()
-    timer = loop.call_later(load.seconds, run.stop)
     try:
-        await run.done
+        return await tally.rate()
     finally:
-        timer.cancel()
-        elapsed = time.perf_counter() - started
         connection.close()
-    if not run.answers:
-        raise LoadFailed(f"no answer within {load.seconds} s")
-    return run.answers / elapsed
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    load: GrpcLoad
-    done: asyncio.Future[None]
-    answers: int = 0
-    answered: set[int] = field(default_factory=set)
-    """Streams that have sent a message; one that ends without was refused."""
-
-    def stop(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def fail(self, why: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(LoadFailed(why))
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, run: _Run) -> None:
-        self._run = run
+    def __init__(self, tally: Tally, load: GrpcLoad) -> None:
+        self._tally = tally
+        self._calls = load.calls
+        self._answered: set[int] = set()  # streams that have sent a message; one that ends without was refused
         self._buffer = bytearray()
         self._streams: Iterator[int] = itertools.count(1, 2)
         self._messages = itertools.cycle(
-            _frame(_DATA, _END_STREAM, 0, struct.pack(">BI", 0, len(message)) + message)
-            for message in run.load.messages
+            _frame(_DATA, _END_STREAM, 0, struct.pack(">BI", 0, len(message)) + message) for message in load.messages
         )
-        self._first, self._later = _header_blocks(run.load)
+        self._first, self._later = _header_blocks(load)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop has classes of its own
@@ -100,11 +76,11 @@ class _Connection(asyncio.Protocol):
         self._transport.write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, window))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._run.fail("the server closed the connection")
+        self._tally.fail("the server closed the connection")
 
     def start(self) -> None:
         self._send(self._first)
-        for _ in range(self._run.load.calls - 1):
+        for _ in range(self._calls - 1):
             self._send(self._later)
 
     def _send(self, headers: bytes) -> None:
@@ -130,22 +106,21 @@ class _Connection(asyncio.Protocol):
         del buffer[:at]
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> None:
-        run = self._run
         if kind == _DATA and length >= _MESSAGE_PREFIX:
-            run.answered.add(stream)
+            self._answered.add(stream)
         elif kind == _HEADERS and flags & _END_STREAM:
-            if stream not in run.answered:
-                run.fail("a call was refused")
-            run.answered.discard(stream)
-            if not run.done.done():
-                run.answers += 1
+            if stream not in self._answered:
+                self._tally.fail("a call was refused")
+            self._answered.discard(stream)
+            if not self._tally.over:
+                self._tally.count()
                 self._send(self._later)
         elif kind == _SETTINGS and not flags & _ACK:
             self._transport.write(_frame(_SETTINGS, _ACK, 0, b""))
         elif kind == _PING and not flags & _ACK:
             self._transport.write(_frame(_PING, _ACK, 0, payload))
         elif kind in (_RESET, _GOAWAY):
-            run.fail("the server reset a call or is going away")
+            self._tally.fail("the server reset a call or is going away")
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

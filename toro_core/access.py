@@ -72,6 +72,13 @@ class Access:
             return _UNCONSTRAINED
         return Decision(clause=next(iter(clauses)) if len(clauses) == 1 else AllOf(tuple(clauses)))
 
+    def visible(self, caller: Caller, resource_type: str) -> Criterion | None:
+        """Return what of a type the caller may both read and search, as chains and includes need it; None for nothing."""
+        try:
+            return self.decide(caller, resource_type, "rs").clause
+        except Forbidden:
+            return None
+
     def _clause(self, caller: Caller, resource_type: str, permission: str) -> Criterion | None:
         alternatives: dict[Criterion, None] = {}
         for grant in caller.grants:

@@ -7,7 +7,11 @@ from contextlib import asynccontextmanager
 
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
+from toro_core.bundles.bundler import Bundler
+from toro_core.bundles.entries import EntryParser
+from toro_core.bundles.transaction import Transactor
 from toro_core.definitions import load
+from toro_core.matching import Matcher
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
@@ -17,7 +21,8 @@ from toro_core.searching import Searcher
 from toro_core.service import Parts, Service
 from toro_core.settings import Settings
 from toro_core.storage import Storage
-from toro_core.writing import Drafter, Writer
+from toro_core.targeting import Targeting
+from toro_core.writing import Drafter, Integrity, Writer
 
 __all__ = ["open_service", "service_on"]
 
@@ -48,6 +53,19 @@ def service_on(storage: Storage, settings: Settings) -> Service:
     )
     tokens = PageTokens(storage)
     reader = Reader(storage, extractor, access)
+    integrity = Integrity(check_references=settings.check_references, delete_referenced=settings.delete_referenced)
+    drafter = Drafter(definitions, extractor, with_targets=integrity.check_references)
+    matcher = Matcher(storage, parser, access)
+    targeting = Targeting(storage, reader, access, matcher)
+    writer = Writer(storage, drafter, access, targeting, integrity)
+    bundler = Bundler(
+        definitions,
+        EntryParser(definitions, settings.own_bases()),
+        Transactor(definitions, drafter, matcher, targeting, writer),
+        writer,
+        access,
+        parser,
+    )
     return Service(
         Parts(
             settings=settings,
@@ -56,7 +74,8 @@ def service_on(storage: Storage, settings: Settings) -> Service:
             extractor=extractor,
             authority=authority,
             reader=reader,
-            writer=Writer(storage, Drafter(definitions, extractor), reader, access),
+            writer=writer,
+            bundler=bundler,
             searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
         )

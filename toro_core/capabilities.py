@@ -9,7 +9,7 @@ from toro_core.search.compile import MODIFIERS
 from toro_core.search.extract import Extractor
 from toro_core.search.layout import Searchable
 from toro_core.settings import Settings
-from toro_core.storage import Storage
+from toro_core.storage import Capability, Storage
 from toro_core.v1 import GetCapabilitiesResponse, Interaction, SearchParameterCapability, TypeCapability
 
 __all__ = ["capabilities"]
@@ -19,6 +19,8 @@ _ALWAYS = (
     Interaction.INTERACTION_SEARCH_TYPE,
     Interaction.INTERACTION_CREATE,
     Interaction.INTERACTION_UPDATE,
+    Interaction.INTERACTION_PATCH,
+    Interaction.INTERACTION_DELETE,
 )
 _OF_HISTORY = (Interaction.INTERACTION_VREAD, Interaction.INTERACTION_HISTORY_INSTANCE)
 
@@ -36,7 +38,13 @@ def capabilities(
         storage_capabilities=sorted(declared),
         max_body=settings.max_body,
         definitions_digest=definitions.digest,
+        interactions=_system(declared),
     )
+
+
+def _system(declared: frozenset[Capability]) -> list[Interaction]:
+    transaction = [Interaction.INTERACTION_TRANSACTION] if "transactions" in declared else []
+    return [Interaction.INTERACTION_BATCH, *transaction]
 
 
 def _type(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,9 +16,11 @@ __all__ = [
     "PreconditionFailed",
     "Severity",
     "StateConflict",
+    "StillReferenced",
     "StorageBusy",
     "StorageError",
     "StorageFull",
+    "TargetMissing",
     "TooCostly",
     "ToroError",
     "Unsupported",
@@ -94,6 +97,33 @@ class ConditionChanged(StorageError):
 
     reason = "CONDITION_CHANGED"
     issue = "conflict"
+
+
+class StillReferenced(StorageError):
+    """Other resources refer to this one; delete or change them first."""
+
+    reason = "STILL_REFERENCED"
+    issue = "conflict"
+
+    def __init__(self, key: str, referrers: Sequence[str], *, issues: tuple[Issue, ...] = ()) -> None:
+        """Name the resource and at most ten that refer to it, each as `Type/id`."""
+        named = ", ".join(referrers)
+        super().__init__(f"{key} is still referred to, by {named}; delete or change them first", issues=issues)
+        self.key = key
+        self.referrers = tuple(referrers)
+
+
+class TargetMissing(StorageError):
+    """A reference leads to a resource that does not exist; create it first, or in the same transaction."""
+
+    reason = "TARGET_MISSING"
+    issue = "not-found"
+
+    def __init__(self, target: str, *, issues: tuple[Issue, ...] = ()) -> None:
+        """Name the resource that is missing, as `Type/id`."""
+        text = f"a reference leads to {target}, which does not exist; create it first, or in the same transaction"
+        super().__init__(text, issues=issues)
+        self.target = target
 
 
 class StateConflict(StorageError):

@@ -15,7 +15,7 @@ import msgspec
 
 from toro_core.errors import Issue, ToroError
 
-__all__ = ["MAX_DEPTH", "InvalidJson", "JsonObject", "JsonValue", "dumps", "loads", "pretty"]
+__all__ = ["MAX_DEPTH", "InvalidJson", "JsonObject", "JsonValue", "dumps", "loads", "loads_array", "pretty"]
 
 JsonValue: TypeAlias = "bool | int | Decimal | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = "dict[str, JsonValue]"
@@ -38,12 +38,25 @@ class InvalidJson(ToroError):
 
 def loads(data: bytes) -> JsonObject:
     """Parse one JSON object; raises InvalidJson with line and column where they are known."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if not data or data.isspace():
-        raise InvalidJson("The body is empty; send one JSON object.")
-    tree = _decode(data, _DECODER)
+    tree = _tree(data, "object")
     if not isinstance(tree, dict):
         raise InvalidJson("The JSON is not an object; send one JSON object.")
+    return tree
+
+
+def loads_array(data: bytes) -> list[JsonValue]:
+    """Parse one JSON array; raises InvalidJson as `loads` does."""
+    tree = _tree(data, "array")
+    if not isinstance(tree, list):
+        raise InvalidJson("The JSON is not an array; send one JSON array.")
+    return tree
+
+
+def _tree(data: bytes, kind: str) -> JsonValue:
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data or data.isspace():
+        raise InvalidJson(f"The body is empty; send one JSON {kind}.")
+    tree: JsonValue = _decode(data, _DECODER)
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         _refuse_depth(tree)
     written = _ENCODER.encode(tree)
@@ -140,7 +153,7 @@ def _place(data: bytes, offset: int) -> str:
     return f"at line {line}, column {column}"
 
 
-def _refuse_depth(tree: JsonObject) -> None:
+def _refuse_depth(tree: JsonValue) -> None:
     level: list[Any] = [tree]
     for _ in range(MAX_DEPTH):
         below = (node.values() if type(node) is dict else node for node in level)
@@ -150,7 +163,7 @@ def _refuse_depth(tree: JsonObject) -> None:
     raise _too_deep()
 
 
-def _restyled(data: bytes, tree: JsonObject) -> JsonObject:
+def _restyled(data: bytes, tree: JsonValue) -> JsonValue:
     """Look exactly at what writing back did not prove: names given twice, and -0."""
     given = sum(1 for colon in _STRINGS.findall(data) if colon)
     if given != _count_members(tree):
@@ -160,7 +173,7 @@ def _restyled(data: bytes, tree: JsonObject) -> JsonObject:
     return _keep_negative_zero(data) if zeros else tree
 
 
-def _count_members(tree: JsonObject) -> int:
+def _count_members(tree: JsonValue) -> int:
     members = 0
     level: list[Any] = [tree]
     while level:
@@ -170,7 +183,7 @@ def _count_members(tree: JsonObject) -> int:
     return members
 
 
-def _keep_negative_zero(data: bytes) -> JsonObject:
+def _keep_negative_zero(data: bytes) -> JsonValue:
     """Parse again with each -0 written as a decimal that the input does not contain."""
     marker = b"-0.0"
     while marker in data:
@@ -178,4 +191,4 @@ def _keep_negative_zero(data: bytes) -> JsonObject:
     text = marker.decode()
     marked = _NEGATIVE_ZERO.sub(lambda found: found[1] or marker, data)
     decoder = msgspec.json.Decoder(float_hook=lambda number: _NegativeZero() if number == text else _decimal(number))
-    return cast(JsonObject, _decode(marked, decoder))
+    return cast(JsonValue, _decode(marked, decoder))

@@ -6,8 +6,14 @@ from toro_core.errors import ToroError
 
 __all__ = [
     "InvalidArgument",
+    "InvalidBundle",
+    "InvalidPatch",
     "InvalidResource",
+    "MultipleMatches",
+    "NotExposed",
+    "PatchFailed",
     "ResourceTooLarge",
+    "UnresolvedReference",
     "UnsupportedType",
     "UpdateCreateNotAllowed",
 ]
@@ -46,3 +52,45 @@ class ResourceTooLarge(ToroError):
 
     reason = "RESOURCE_TOO_LARGE"
     issue = "too-long"
+
+
+class MultipleMatches(ToroError):
+    """Several resources match the condition; say it so that one does, or none."""
+
+    reason = "MULTIPLE_MATCHES"
+    issue = "multiple-matches"
+
+
+class UnresolvedReference(ToroError):
+    """A conditional reference does not lead to exactly one resource; nothing was written."""
+
+    reason = "REFERENCE_UNRESOLVED"
+    issue = "not-found"
+
+
+class InvalidPatch(ToroError):
+    """The patch is malformed; nothing was written."""
+
+    reason = "INVALID_PATCH"
+    issue = "structure"
+
+
+class PatchFailed(ToroError):
+    """The patch does not apply to the resource as it is; nothing was written."""
+
+    reason = "PATCH_FAILED"
+    issue = "processing"
+
+
+class InvalidBundle(ToroError):
+    """The Bundle cannot be processed; nothing was written."""
+
+    reason = "INVALID_BUNDLE"
+    issue = "invalid"
+
+
+class NotExposed(ToroError):
+    """This interaction is not offered here."""
+
+    reason = "NOT_EXPOSED"
+    issue = "not-supported"

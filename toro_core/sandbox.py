@@ -48,6 +48,8 @@ def prepare(folder: Path, patients: int) -> bool:
         return False
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SandboxError(f"{folder} is not empty and not a sandbox; name a new folder")
+    if folder.exists() and folder.samefile(Path.cwd()):
+        raise SandboxError("a sandbox takes its folder's place; name a folder other than the one you are in")
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     _clear_abandoned(folder)

@@ -93,13 +93,18 @@ class Searcher:
         return await self._answer(caller, search, asked, found, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:
-        """Say what a search does, in words and in the storage's own. Raises as `search` does."""
+        """Say what a search does, in words and in the storage's own, to who may read and search everything.
+
+        How a storage executes a plan tells how much of what there is, whatever a grant shows. Raises as `search` does.
+        """
+        if not self._access.decide(caller, "*", "rs").unconstrained:
+            raise Forbidden("system/*.rs")
         asked = await self._asked(caller, search)
         return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])
 
     async def _asked(self, caller: Caller, search: Search) -> _Asked:
         def clause_of(resource_type: str) -> Criterion | None:
-            return self._clause(caller, resource_type)
+            return self._access.visible(caller, resource_type)
 
         types, rest, issues = searched_types(search, self._definitions, clause_of)
         plans, queries = [], []
@@ -116,12 +121,6 @@ class Searcher:
         named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
         return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
-
-    def _clause(self, caller: Caller, resource_type: str) -> Criterion | None:
-        try:
-            return self._access.decide(caller, resource_type, "rs").clause
-        except Forbidden:
-            return None
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
@@ -176,7 +175,7 @@ class Searcher:
             caller,
             found,
             query.includes,
-            exposure=search.exposure,
+            readable=search.readable,
             max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
         )
         return Found(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -10,23 +10,28 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
+from toro_core.bundles.bundler import Bundler
 from toro_core.capabilities import capabilities
+from toro_core.changes import Done
 from toro_core.definitions import Definitions
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
-from toro_core.resources import known_type, message, parse_etag, parse_name, parse_version
+from toro_core.resources import message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
-from toro_core.search.query import Parameter
-from toro_core.searching import Found, Search, Searcher
+from toro_core.search_messages import asked_search, search_answer
+from toro_core.searching import Searcher
 from toro_core.settings import Settings
-from toro_core.status import issue_message
 from toro_core.storage import HistoryPlan, Storage, Stored
 from toro_core.v1 import (
+    CommitBundleRequest,
+    CommitBundleResponse,
     Content,
     CreateResourceRequest,
     CreateResourceResponse,
+    DeleteResourceRequest,
+    DeleteResourceResponse,
     ExchangeAssertionRequest,
     ExchangeAssertionResponse,
     FetchResourceRequest,
@@ -40,13 +45,15 @@ from toro_core.v1 import (
     Handling,
     ListVersionsRequest,
     ListVersionsResponse,
-    SearchMode,
-    SearchParameter,
+    PatchResourceRequest,
+    PatchResourceResponse,
+    Resource,
     SearchResourcesRequest,
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
 )
+from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
@@ -67,6 +74,7 @@ class Parts:
     authority: Authority
     reader: Reader
     writer: Writer
+    bundler: Bundler
     searcher: Searcher
     tokens: PageTokens
 
@@ -105,24 +113,34 @@ class Service:
         return await self._parts.reader.read(call.known_caller(), key, version)
 
     async def CreateResource(self, request: CreateResourceRequest, call: Call) -> CreateResourceResponse:
-        """Store a new resource."""
+        """Store a new resource, or find the one there is."""
         self._check_size(request.json)
-        resource_type = known_type(request.resource_type, self._types)
-        stored = await self._parts.writer.create(call.known_caller(), resource_type, request.json)
-        return CreateResourceResponse(resource=message(stored, content=request.content == Content.CONTENT_FULL))
+        (done,) = await self._parts.writer.change(call.known_caller(), create_change(request, self._types))
+        return CreateResourceResponse(resource=_written(done, request.content), created=done.outcome == "created")
 
     async def UpdateResource(self, request: UpdateResourceRequest, call: Call) -> UpdateResourceResponse:
         """Store a new version."""
         self._check_size(request.json)
-        stored, created = await self._parts.writer.update(
-            call.known_caller(),
-            parse_name(request.name, self._types),
-            request.json,
-            expected=parse_etag(request.etag) if request.etag else None,
-            allow_missing=request.allow_missing,
-        )
-        answer = message(stored, content=request.content == Content.CONTENT_FULL)
-        return UpdateResourceResponse(resource=answer, created=created)
+        (done,) = await self._parts.writer.change(call.known_caller(), update_change(request, self._types))
+        return UpdateResourceResponse(resource=_written(done, request.content), created=done.outcome == "created")
+
+    async def PatchResource(self, request: PatchResourceRequest, call: Call) -> PatchResourceResponse:
+        """Change parts of a resource."""
+        self._check_size(request.patch)
+        change = patch_change(request, self._types, self._parts.definitions)
+        (done,) = await self._parts.writer.change(call.known_caller(), change)
+        return PatchResourceResponse(resource=_written(done, request.content))
+
+    async def DeleteResource(self, request: DeleteResourceRequest, call: Call) -> DeleteResourceResponse:
+        """Delete a resource, or what a condition finds."""
+        found = await self._parts.writer.change(call.known_caller(), delete_change(request, self._types))
+        gone = [done.stored for done in found if done.outcome == "deleted" and done.stored]
+        return DeleteResourceResponse(deletions=[message(stored) for stored in gone])
+
+    async def CommitBundle(self, request: CommitBundleRequest, call: Call) -> CommitBundleResponse:
+        """Carry out a batch or a transaction."""
+        self._check_size(request.json)
+        return await self._parts.bundler.commit(request, call, self)
 
     def _check_size(self, json: bytes) -> None:
         limit = self._parts.settings.max_body
@@ -135,22 +153,14 @@ class Service:
         """Find resources."""
         max_bytes = _accepted(request.max_bytes)
         searcher, caller = self._parts.searcher, call.known_caller()
-        search = Search(
-            type=known_type(request.resource_type, self._types) if request.resource_type else "",
-            compartment=parse_name(request.compartment, self._types) if request.compartment else None,
-            parameters=_parameters(request.parameters),
-            lenient=self._is_lenient(request.handling),
-            exposure=frozenset(request.exposure.resource_types) if request.HasField("exposure") else None,
-        )
-        if request.page_token and request.parameters:
-            raise InvalidArgument("A page token comes alone; the parameters are part of it.")
+        search = asked_search(request, self._types, lenient=self._is_lenient(request.handling))
         if request.explain:
             return SearchResourcesResponse(explanation=await searcher.explain(caller, search))
         if request.page_token:
             found = await searcher.follow(caller, search, request.page_token)
         else:
             found = await searcher.search(caller, search)
-        return _search_answer(found, max_bytes)
+        return search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
         if asked == Handling.HANDLING_UNSPECIFIED:
@@ -214,20 +224,5 @@ async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:
         yield FetchResourceResponse(chunk=stored.json[start : start + _CHUNK])
 
 
-def _parameters(sent: Sequence[SearchParameter]) -> tuple[Parameter, ...]:
-    return tuple(Parameter(code=one.code, modifier=one.modifier, values=tuple(one.values)) for one in sent)
-
-
-def _search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
-    answer = SearchResourcesResponse(
-        next_page_token=found.next_page_token,
-        issues=[issue_message(issue) for issue in found.issues],
-        applied=[SearchParameter(code=one.code, modifier=one.modifier, values=one.values) for one in found.applied],
-    )
-    if found.total is not None:
-        answer.total = found.total
-    for stored in found.matches:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
-    for stored in found.included:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_INCLUDE)
-    return answer
+def _written(done: Done, content: Content) -> Resource | None:
+    return message(done.stored, content=content == Content.CONTENT_FULL) if done.stored else None

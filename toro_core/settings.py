@@ -72,6 +72,16 @@ class Settings:
         "Unknown search parameters where `Prefer` is not given: refused, or ignored and said.",
     )
     service_bases: tuple[str, ...] = _setting((), NAMES, "Further FHIR base URLs in references that mean this server.")
+    update_create: bool = _setting(False, FLAG, "Let an update create a resource under the id it names.")
+    conditional_delete: Literal["single", "multiple"] = _setting(
+        "single",
+        choice("single", "multiple"),
+        "Whether a conditional delete that finds several resources is refused or deletes them all, up to 1000.",
+    )
+    delete_referenced: bool = _setting(False, FLAG, "Let a resource be deleted that others refer to.")
+    check_references: bool = _setting(
+        False, FLAG, "Refuse a resource whose references lead to resources this server does not have."
+    )
     token_ttl: int = _setting(300, number(1, 300), "Life of an access token in seconds.")
     audience_list: bool = _setting(False, FLAG, "Accept a list in an assertion's `aud`.")
     clock_skew: int = _setting(60, number(0, 300), "Seconds a client's clock may be off.")

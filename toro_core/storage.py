@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from toro_core.search.plan import MISSING, Cursor, SearchPlan
+from toro_core.search.plan import MISSING, Criterion, Cursor, SearchPlan
 
 __all__ = [
     "ABSENT",
@@ -21,6 +21,7 @@ __all__ = [
     "Any",
     "Body",
     "Capability",
+    "Condition",
     "DateRow",
     "Expect",
     "Explains",
@@ -209,13 +210,34 @@ ABSENT: Final = Absent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Of the resources of `type`, `criterion` holds for `finds` alone, or for none; else `ConditionChanged`.
+
+    It is judged inside the commit's transaction, as things are before its first write. The criterion holds no Chain and no Has.
+    """
+
+    type: str
+    criterion: Criterion
+    finds: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A new version of `key`: `body` with its index `rows`, or a tombstone where `body` is None."""
+    """A new version of `key`: `body` with its index `rows`, or a tombstone where `body` is None.
+
+    What is said beside `expect` holds for the whole commit, whichever of its writes says it. `targets` and `unreferenced` are
+    judged inside the transaction as well, as things are after the commit's last write.
+    """
 
     key: Key
     body: Body | None
     rows: Rows = Rows()
     expect: Expect = ANY
+    conditions: tuple[Condition, ...] = ()
+    targets: tuple[Key, ...] = ()
+    """Each of these exists and is not deleted; else `TargetMissing`."""
+    unreferenced: bool = False
+    """No current resource but itself has a reference row to `key`; else `StillReferenced`, which names at most ten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +287,8 @@ class Storage(Protocol):
 
         Versions count from 1 and continue after a tombstone; `seq` and `at` are assigned inside the transaction, are the same
         for all writes of a commit and never decrease in commit order. The same key twice in one commit is two versions.
-        Raises AlreadyExists or PreconditionFailed where an expectation fails, StorageFull, StorageBusy. A tombstone for a key
-        that does not exist raises NotFound; for one already deleted, Gone.
+        Raises AlreadyExists or PreconditionFailed where an expectation fails, ConditionChanged, TargetMissing, StillReferenced,
+        StorageFull, StorageBusy. A tombstone for a key that does not exist raises NotFound; for one already deleted, Gone.
         """
 
     async def search(self, plan: SearchPlan) -> Page:

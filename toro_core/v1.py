@@ -30,12 +30,19 @@ from toro_core._gen.toro.v1.client_service_pb2 import (
     GetKeysResponse,
 )
 from toro_core._gen.toro.v1.client_service_pb2_grpc import ClientServiceStub
+from toro_core._gen.toro.v1.exposure_pb2 import ExposedType, Exposure
 from toro_core._gen.toro.v1.resource_pb2 import Issue, Issues, IssueSeverity, Resource
 from toro_core._gen.toro.v1.resource_service_pb2 import (
+    CommitBundleRequest,
+    CommitBundleResponse,
     Content,
     CreateResourceRequest,
     CreateResourceResponse,
-    Exposure,
+    DeleteResourceRequest,
+    DeleteResourceResponse,
+    EntryFailure,
+    EntryOutcome,
+    EntryResult,
     FetchResourceRequest,
     FetchResourceResponse,
     GetResourceRequest,
@@ -43,6 +50,9 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     Handling,
     ListVersionsRequest,
     ListVersionsResponse,
+    PatchFormat,
+    PatchResourceRequest,
+    PatchResourceResponse,
     SearchEntry,
     SearchMode,
     SearchParameter,
@@ -59,12 +69,20 @@ __all__ = [
     "CallError",
     "CapabilityServiceStub",
     "ClientServiceStub",
+    "CommitBundleRequest",
+    "CommitBundleResponse",
     "Content",
     "Core",
     "CreateResourceRequest",
     "CreateResourceResponse",
+    "DeleteResourceRequest",
+    "DeleteResourceResponse",
+    "EntryFailure",
+    "EntryOutcome",
+    "EntryResult",
     "ExchangeAssertionRequest",
     "ExchangeAssertionResponse",
+    "ExposedType",
     "Exposure",
     "FetchResourceRequest",
     "FetchResourceResponse",
@@ -83,6 +101,9 @@ __all__ = [
     "ListVersionsResponse",
     "Metadata",
     "Method",
+    "PatchFormat",
+    "PatchResourceRequest",
+    "PatchResourceResponse",
     "Resource",
     "ResourceServiceStub",
     "SearchEntry",
@@ -194,6 +215,24 @@ class Core:
     ) -> UpdateResourceResponse:
         """Store a new version."""
         return cast(UpdateResourceResponse, await self._unary("UpdateResource", request, metadata, timeout))
+
+    async def PatchResource(
+        self, request: PatchResourceRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> PatchResourceResponse:
+        """Change parts of a resource."""
+        return cast(PatchResourceResponse, await self._unary("PatchResource", request, metadata, timeout))
+
+    async def DeleteResource(
+        self, request: DeleteResourceRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> DeleteResourceResponse:
+        """Delete a resource, or what a condition finds."""
+        return cast(DeleteResourceResponse, await self._unary("DeleteResource", request, metadata, timeout))
+
+    async def CommitBundle(
+        self, request: CommitBundleRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> CommitBundleResponse:
+        """Carry out a batch or a transaction."""
+        return cast(CommitBundleResponse, await self._unary("CommitBundle", request, metadata, timeout))
 
     async def SearchResources(
         self, request: SearchResourcesRequest, *, metadata: Metadata = (), timeout: float | None = None

@@ -1,4 +1,4 @@
-"""FHIR create and update in the core: parse, check, authorise, stamp, commit. https://hl7.org/fhir/R4/http.html#create"""
+"""FHIR create, update, patch and delete in the core: find, parse, check, authorise, stamp, commit. https://hl7.org/fhir/R4/http.html"""
 
 from __future__ import annotations
 
@@ -8,41 +8,67 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from toro_core.access import Access, Decision, Forbidden, permits
+from toro_core.access import Access, Forbidden, permits
 from toro_core.caller import Caller
+from toro_core.changes import Change, Done, Target
 from toro_core.definitions import Definitions
-from toro_core.errors import AlreadyExists, Gone, Issue, NotFound, PreconditionFailed
-from toro_core.json import JsonObject, loads
-from toro_core.reading import Reader, missing
-from toro_core.rejections import InvalidResource, UpdateCreateNotAllowed
-from toro_core.resources import body, new_id
+from toro_core.errors import (
+    AlreadyExists,
+    ConditionChanged,
+    Gone,
+    Issue,
+    NotFound,
+    PreconditionFailed,
+    StillReferenced,
+    StorageError,
+)
+from toro_core.json import JsonObject, dumps, loads
+from toro_core.references import Local
+from toro_core.rejections import InvalidPatch, InvalidResource
+from toro_core.resources import body
+from toro_core.rewriting import references
 from toro_core.search.extract import Extractor
-from toro_core.storage import ABSENT, Body, Expect, Key, Rows, Storage, Stored, Version, Write
+from toro_core.storage import Body, Key, Rows, Storage, Stored, Write
+from toro_core.targeting import Targeting
 from toro_core.validation.structure import check
 
-__all__ = ["Draft", "Drafter", "Writer"]
+__all__ = ["OVERTAKEN", "Draft", "Drafter", "Integrity", "Patience", "Writer", "content"]
 
 _INLINE: Final = 256 << 10
 """Bytes up to which a body is parsed on the event loop; a larger one is parsed on a thread, so that others go on."""
 _ATTEMPTS: Final = 100
-"""Of so many that update a resource at once, each gets its turn: in every round one of them wins."""
+"""Of so many that write a resource at once, each gets its turn: in every round one of them wins."""
+_CONDITIONS: Final = 5
+"""How often conditions are resolved anew that have changed meanwhile."""
+OVERTAKEN: Final = (AlreadyExists, ConditionChanged, Gone, NotFound, PreconditionFailed)
+"""What a commit raises where another one was faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrity:
+    """Which references have to lead somewhere."""
+
+    check_references: bool = False
+    delete_referenced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A checked resource, ready to be written."""
+    """A checked resource, ready to be written; `targets` are the resources of this server it refers to, where asked for."""
 
     body: Body
     rows: Rows
+    targets: tuple[Key, ...] = ()
 
 
 class Drafter:
     """Makes drafts of JSON: the one way a client's resource becomes a stored one."""
 
-    def __init__(self, definitions: Definitions, extractor: Extractor) -> None:
+    def __init__(self, definitions: Definitions, extractor: Extractor, *, with_targets: bool = False) -> None:
         """Check by these definitions."""
         self._definitions = definitions
         self._extractor = extractor
+        self._with_targets = with_targets
 
     async def draft(self, json: bytes, key: Key, *, same_id: bool) -> Draft:
         """Parse, check and lay out a resource under this key. Raises InvalidJson, InvalidResource.
@@ -54,11 +80,20 @@ class Drafter:
         return await asyncio.to_thread(self._draft, json, key, same_id)
 
     def _draft(self, json: bytes, key: Key, same_id: bool) -> Draft:
-        resource = loads(json)
+        return self.lay_out(loads(json), key, same_id=same_id)
+
+    def lay_out(self, resource: JsonObject, key: Key, *, same_id: bool) -> Draft:
+        """Check and lay out a resource that is parsed already. Raises InvalidResource."""
         issues = [*_identity(resource, key, same_id), *check(resource, self._definitions)]
         if any(issue.severity in {"error", "fatal"} for issue in issues):
             raise InvalidResource(issues=tuple(issues))
-        return Draft(body=body(resource, key.id), rows=self._extractor.rows(resource))
+        targets = self._targets(resource) if self._with_targets else ()
+        named = resource if resource.get("id") == key.id else {**resource, "id": key.id}
+        return Draft(body=body(resource, key.id), rows=self._extractor.rows(named), targets=targets)
+
+    def _targets(self, resource: JsonObject) -> tuple[Key, ...]:
+        parsed = (self._extractor.references.parse(text) for text in references(resource, self._definitions))
+        return tuple(Key(local.type, local.id) for local in parsed if isinstance(local, Local))
 
 
 def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
@@ -73,84 +108,119 @@ def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
     return issues
 
 
-class Writer:
-    """Writes what a caller may write."""
+class Patience:
+    """How often one request is worked out anew because another one was faster."""
 
-    def __init__(self, storage: Storage, drafter: Drafter, reader: Reader, access: Access) -> None:
+    def __init__(self) -> None:
+        """Start with all of it."""
+        self._rounds = self._conditions = 0
+
+    def spend(self, error: StorageError) -> None:
+        """Count one of `OVERTAKEN`, and raise it where it has been enough."""
+        self._rounds += 1
+        self._conditions += isinstance(error, ConditionChanged)
+        if self._rounds >= _ATTEMPTS or self._conditions >= _CONDITIONS:
+            raise error
+
+
+class Writer:
+    """Writes what a caller may write, one change in one commit."""
+
+    def __init__(
+        self, storage: Storage, drafter: Drafter, access: Access, targeting: Targeting, integrity: Integrity
+    ) -> None:
         """Write to this storage."""
         self._storage = storage
         self._drafter = drafter
-        self._reader = reader
         self._access = access
+        self._targeting = targeting
+        self._integrity = integrity
         self._commits: set[asyncio.Task[Sequence[Stored]]] = set()
 
-    async def create(self, caller: Caller, resource_type: str, json: bytes) -> Stored:
-        """Store a resource under a new id. Raises Forbidden, InvalidJson, InvalidResource."""
-        self._access.decide(caller, resource_type, "c")
-        key = Key(resource_type, new_id())
-        draft = await self._drafter.draft(json, key, same_id=False)
-        self._authorise(caller, "c", key, draft.rows)
-        return await self._commit(Write(key=key, body=draft.body, rows=draft.rows, expect=ABSENT))
+    async def change(self, caller: Caller, change: Change) -> Sequence[Done]:
+        """Carry a change out and say what became of it: one thing, but for a conditional delete of none or several.
 
-    async def update(
-        self, caller: Caller, key: Key, json: bytes, *, expected: int | None, allow_missing: bool
-    ) -> tuple[Stored, bool]:
-        """Store a new version and say whether it is the first one.
-
-        `expected` is the version the current one has to be. Without it the last update wins, over the version it was authorised
-        against. Raises Forbidden, InvalidJson, InvalidResource, PreconditionFailed, NotFound, Gone, UpdateCreateNotAllowed.
+        Without an expected version the last update wins, over the version it was authorised against. Raises Forbidden, NotFound,
+        Gone, PreconditionFailed, UpdateCreateNotAllowed, InvalidSearch, MultipleMatches, InvalidJson, InvalidResource,
+        InvalidPatch, PatchFailed, StillReferenced, TargetMissing.
         """
-        decision = self._access.decide(caller, key.type, "u")
-        draft = await self._drafter.draft(json, key, same_id=True)
-        for attempt in range(_ATTEMPTS):
-            current = await self._current(key)
-            if not await self._knows(decision, current, may_create=allow_missing and expected is None):
-                raise missing(key)
-            expect = _expectation(current, expected, allow_missing)
-            creates = expect == ABSENT
-            self._authorise(caller, "c" if creates else "u", key, draft.rows)
-            write = Write(key=key, body=draft.body, rows=draft.rows, expect=expect)
+        patience = Patience()
+        while True:
+            targets = await self._targets(caller, change)
+            writes = [await self._write(caller, change, target) for target in targets if target.writes]
             try:
-                return await self._commit(write), creates
-            except (PreconditionFailed, AlreadyExists):
-                if expected is not None or attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("the loop returns or raises")
+                stored = iter(await self.commit(caller, writes) if writes else ())
+            except OVERTAKEN as error:
+                patience.spend(error)
+                continue
+            return [
+                Done(outcome=target.outcome, stored=next(stored) if target.writes else target.current)
+                for target in targets
+            ]
 
-    async def _current(self, key: Key) -> Stored | None:
-        try:
-            return await self._storage.read(key)
-        except NotFound:
-            return None
-
-    async def _knows(self, decision: Decision, current: Stored | None, *, may_create: bool) -> bool:
-        """Say whether the caller may learn what is there: to a constrained one, hidden and absent look the same."""
-        if current is None:
-            return may_create or decision.unconstrained
-        return await self._reader.sees(decision, current)
-
-    def _authorise(self, caller: Caller, permission: str, key: Key, rows: Rows) -> None:
-        decision = self._access.decide(caller, key.type, permission)
-        if not permits(decision, key, time.time_ns() // 1_000_000, rows):
-            raise Forbidden(f"system/{key.type}.{permission}")
-
-    async def _commit(self, write: Write) -> Stored:
+    async def commit(self, caller: Caller, writes: Sequence[Write]) -> Sequence[Stored]:
         """Commit on a task of its own: a caller who leaves does not stop what is queued."""
-        task = asyncio.ensure_future(self._storage.commit([write]))
+        task = asyncio.ensure_future(self._storage.commit(writes))
         self._commits.add(task)  # the loop holds tasks weakly
         task.add_done_callback(self._commits.discard)
-        (stored,) = await asyncio.shield(task)
-        return stored
+        try:
+            return await asyncio.shield(task)
+        except StillReferenced as error:
+            raise self._visible(caller, error) from None
+
+    def write(self, caller: Caller, change: Change, target: Target, draft: Draft | None) -> Write:
+        """Make the write of a change; a deletion has no draft. Raises Forbidden."""
+        key, expect, conditions = target.key, target.expect, target.conditions
+        if draft is None:
+            unreferenced = not self._integrity.delete_referenced
+            return Write(key=key, body=None, expect=expect, conditions=conditions, unreferenced=unreferenced)
+        permission = "c" if target.outcome == "created" else "u"
+        if not permits(self._access.decide(caller, key.type, permission), key, time.time_ns() // 1_000_000, draft.rows):
+            raise Forbidden(f"system/{key.type}.{permission}")
+        targets = draft.targets if self._integrity.check_references else ()
+        return Write(key=key, body=draft.body, rows=draft.rows, expect=expect, conditions=conditions, targets=targets)
+
+    async def _targets(self, caller: Caller, change: Change) -> Sequence[Target]:
+        match change.method:
+            case "create":
+                return [await self._targeting.create(caller, change)]
+            case "update":
+                return [await self._targeting.update(caller, change)]
+            case "patch":
+                return [await self._targeting.patch(caller, change)]
+            case "delete":
+                return await self._targeting.delete(caller, change)
+
+    async def _write(self, caller: Caller, change: Change, target: Target) -> Write:
+        if change.method == "delete":
+            return self.write(caller, change, target, None)
+        json = content(change, target)
+        same_id = change.method == "patch" or (change.method == "update" and change.criteria is None)
+        if isinstance(json, dict):
+            draft = self._drafter.lay_out(json, target.key, same_id=same_id)
+        else:
+            draft = await self._drafter.draft(json, target.key, same_id=same_id)
+        return self.write(caller, change, target, draft)
+
+    def _visible(self, caller: Caller, error: StillReferenced) -> StillReferenced:
+        """Name only what the caller may read."""
+        named = [key for key in error.referrers if self._may_read(caller, key.partition("/")[0])]
+        if len(named) < len(error.referrers):
+            named.append("others that this access token may not see")
+        return StillReferenced(error.key, named)
+
+    def _may_read(self, caller: Caller, resource_type: str) -> bool:
+        try:
+            return self._access.decide(caller, resource_type, "r").unconstrained
+        except Forbidden:
+            return False
 
 
-def _expectation(current: Stored | None, expected: int | None, allow_missing: bool) -> Expect:
-    """Say what the commit has to find, given what was read. Raises PreconditionFailed, Gone, UpdateCreateNotAllowed."""
-    if current is not None and not current.deleted:
-        if expected not in (None, current.version):
-            raise PreconditionFailed
-        return Version(current.version)
-    if expected is not None:
-        raise PreconditionFailed("There is no current version of this resource to update; create it instead.")
-    if not allow_missing:
-        raise Gone if current else UpdateCreateNotAllowed
-    return ABSENT
+def content(change: Change, target: Target) -> bytes | JsonObject:
+    """Return what a change writes: for a patch, what it makes of the current version. Raises InvalidPatch, PatchFailed."""
+    if change.patch is None or target.current is None:
+        return change.content
+    try:
+        return dumps(change.patch.apply(loads(target.current.json)))
+    except RecursionError:
+        raise InvalidPatch("The patch nests values too deeply; send a flatter one.") from None

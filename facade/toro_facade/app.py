@@ -16,7 +16,7 @@ from toro_facade.access_log import AccessLog
 from toro_facade.exchange import Services
 from toro_facade.gateway import Gateway
 from toro_facade.links import Links
-from toro_facade.policy import running_policy
+from toro_facade.policy import exposure_of, running_policy
 from toro_facade.routes import Routes
 
 __all__ = ["create_app"]
@@ -24,10 +24,12 @@ __all__ = ["create_app"]
 
 def create_app(core: Core, settings: Settings, capabilities: GetCapabilitiesResponse) -> Starlette:
     """Put the facade before a core whose `GetCapabilities` said `capabilities`. Raises SettingsError."""
+    policy = running_policy(settings, capabilities)
     services = Services(
         core=core,
         settings=settings,
-        policy=running_policy(settings, capabilities),
+        policy=policy,
+        exposure=exposure_of(policy),
         capabilities=capabilities,
         links=Links(settings),
         started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -82,7 +82,7 @@ class _Watched:
 
     def send_400_response(self, msg: str) -> None:
         """Say what uvicorn refuses as an OperationOutcome too."""
-        self.refuse(400, "structure", "The request is not HTTP/1.1.")
+        self.refuse(400, "structure", "The request is not well-formed HTTP/1.1, or its URL is too long; correct it.")
 
     def refuse(self, status: int, code: str, diagnostics: str) -> None:
         """Answer, unless an answer is under way, and close."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from toro_core.v1 import CreateResourceRequest
+from toro_core.v1 import CreateResourceRequest, SearchParameter
 from toro_facade.answer import Answer
 from toro_facade.body import read_resource
 from toro_facade.exchange import Exchange
-from toro_facade.outcome import Refused
+from toro_facade.query import conditions, pairs
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
 
@@ -14,14 +14,18 @@ __all__ = ["create"]
 
 
 async def create(exchange: Exchange) -> Answer:
-    """Answer `POST /fhir/{type}` with 201 and where the new resource is."""
+    """Answer `POST /fhir/{type}` with 201 and where the new resource is, or 200 and the one that If-None-Exist finds."""
     no_parameters(exchange)
-    if exchange.header(b"if-none-exist"):
-        raise Refused(501, "not-supported", "Conditional create is not supported; leave If-None-Exist out.")
     request = CreateResourceRequest(
         resource_type=exchange.resource_type,
         json=await read_resource(exchange),
         content=content_wanted(exchange),
+        conditions=_conditions(exchange),
     )
     answer = await exchange.services.core.CreateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=True)
+    return written_answer(exchange, answer.resource, created=answer.created)
+
+
+def _conditions(exchange: Exchange) -> list[SearchParameter]:
+    search = exchange.headers.get(b"if-none-exist")
+    return [] if search is None else conditions(pairs(search.strip().removeprefix(b"?")))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope
 
 from toro_core.settings import Settings
-from toro_core.v1 import Core, GetCapabilitiesResponse, Metadata
+from toro_core.v1 import Core, Exposure, GetCapabilitiesResponse, Metadata
 from toro_facade.links import Links
 from toro_facade.media import FHIR_JSON, Media, accepted, format_named
 from toro_facade.outcome import Refused
@@ -27,6 +27,8 @@ class Services:
     policy: Policy
     capabilities: GetCapabilitiesResponse
     links: Links
+    exposure: Exposure
+    """The policy, as the core is told it."""
     started: str
     """When the server started, as a FHIR dateTime."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from toro_core.v1 import ListVersionsRequest, Resource
+from toro_core.v1 import ListVersionsRequest, ListVersionsResponse, Resource
 from toro_facade.answer import Answer
 from toro_facade.bundle import Link, history, version_of
 from toro_facade.exchange import Exchange
@@ -12,7 +12,7 @@ from toro_facade.outcome import Refused
 from toro_facade.query import quoted
 from toro_facade.resource import fetched, no_parameters
 
-__all__ = ["instance_history"]
+__all__ = ["history_body", "instance_history"]
 
 _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
@@ -26,16 +26,23 @@ async def instance_history(exchange: Exchange) -> Answer:
         name=exchange.name, page_size=count, page_token=page, max_bytes=services.settings.max_body
     )
     found = await services.core.ListVersions(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    versions = [await _whole(exchange, version) for version in found.versions]
-    base = exchange.fhir_base()
-    links: list[Link] = [("self", _url(base, exchange.name, count, page))]
-    if found.next_page_token:
-        links.append(("next", _url(base, exchange.name, count, found.next_page_token)))
-    total = found.total if found.HasField("total") else None
+    body = await history_body(exchange, exchange.name, found, count=count, page=page)
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
-        body=exchange.media.render(history(base, versions, links, total)),
+        body=exchange.media.render(body),
     )
+
+
+async def history_body(
+    exchange: Exchange, name: str, found: ListVersionsResponse, *, count: int = 0, page: str = ""
+) -> bytes:
+    """Render a page of a history."""
+    versions = [await _whole(exchange, version) for version in found.versions]
+    base = exchange.fhir_base()
+    links: list[Link] = [("self", _url(base, name, count, page))]
+    if found.next_page_token:
+        links.append(("next", _url(base, name, count, found.next_page_token)))
+    return history(base, versions, links, found.total if found.HasField("total") else None)
 
 
 def _paging(exchange: Exchange) -> tuple[int, str]:

@@ -21,10 +21,11 @@ class JsonLines(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render a record; of an exception, its type and the line it was raised at."""
+        """Render a record: its first line, since asyncio tells exceptions on the next ones; of an exception, type and place."""
         message = record.getMessage()
         if record.name in _READY_MADE:
             return message
+        message = message.partition("\n")[0]
         line: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),

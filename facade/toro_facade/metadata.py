@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
+from toro_core.settings import Settings
 from toro_core.v1 import SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
 from toro_facade.media import FHIR_JSON, JSON
+from toro_facade.patch import FORMATS
 
 __all__ = ["Metadata", "capability_statement"]
 
@@ -53,6 +55,20 @@ class Metadata:
 
 def capability_statement(services: Services, base: str) -> dict[str, Any]:
     """Say what is live: https://hl7.org/fhir/R4/capabilitystatement.html"""
+    policy = services.policy
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "documentation": "Reads, searches and writes need an access token of SMART backend services.",
+        "security": _security(base),
+        "resource": list(_resources(services)),
+    }
+    system = [name for name in policy.operations if name in ("batch", "transaction")]
+    if policy.searchable:
+        system.append("search-system")
+        rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
+    if system:
+        rest["interaction"] = [{"code": name} for name in system]
+    patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -62,16 +78,8 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
         "fhirVersion": services.capabilities.fhir_version or "4.0.1",
         "format": [str(media.content_type.partition(b";")[0], "ascii") for media in (FHIR_JSON, JSON)] + ["json"],
-        "rest": [
-            {
-                "mode": "server",
-                "documentation": "Reads, searches and writes need an access token of SMART backend services.",
-                "security": _security(base),
-                "interaction": [{"code": "search-system"}],
-                "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
-                "resource": list(_resources(services)),
-            }
-        ],
+        **({"patchFormat": list(FORMATS)} if patches else {}),
+        "rest": [rest],
     }
 
 
@@ -92,21 +100,25 @@ def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
     sources = [able[name] for name in services.policy.readable]
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes, sources)
+        yield _resource(able[name], codes, sources, services.settings)
 
 
-def _resource(able: TypeCapability, codes: tuple[str, ...], sources: Sequence[TypeCapability]) -> dict[str, Any]:
+def _resource(
+    able: TypeCapability, codes: tuple[str, ...], sources: Sequence[TypeCapability], settings: Settings
+) -> dict[str, Any]:
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
         resource["supportedProfile"] = list(able.supported_profiles)
     resource["interaction"] = [{"code": code} for code in codes]
     resource["versioning"] = "versioned" if "vread" in codes else "no-version"
     resource["readHistory"] = "vread" in codes
-    resource["updateCreate"] = False
-    resource["conditionalCreate"] = False
+    searches = "search-type" in codes
+    resource["updateCreate"] = settings.update_create and "update" in codes
+    resource["conditionalCreate"] = searches and "create" in codes
     resource["conditionalRead"] = "full-support" if "read" in codes else "not-supported"
-    resource["conditionalUpdate"] = False
-    resource["conditionalDelete"] = "not-supported"
+    resource["conditionalUpdate"] = searches and "update" in codes
+    deletes = searches and "delete" in codes
+    resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
     if "search-type" in codes and able.search_parameters:
         if includes := _includes(able):
             resource["searchInclude"] = ["*", *includes]

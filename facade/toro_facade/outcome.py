@@ -21,22 +21,30 @@ STATUSES: Final[Mapping[str, int]] = {
     "INSUFFICIENT_SCOPE": 403,
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
+    "INVALID_BUNDLE": 400,
     "INVALID_CLIENT": 401,
     "INVALID_GRANT": 400,
     "INVALID_JSON": 400,
     "INVALID_PAGE_TOKEN": 400,
+    "INVALID_PATCH": 400,
     "INVALID_REQUEST": 400,
     "INVALID_RESOURCE": 400,
     "INVALID_SCOPE": 400,
     "INVALID_SEARCH": 400,
     "INVALID_TOKEN": 401,
+    "MULTIPLE_MATCHES": 412,
+    "NOT_EXPOSED": 405,
+    "PATCH_FAILED": 422,
+    "REFERENCE_UNRESOLVED": 412,
     "RESOURCE_DELETED": 410,
     "RESOURCE_NOT_FOUND": 404,
     "RESOURCE_TOO_LARGE": 413,
     "STATE_CONFLICT": 409,
+    "STILL_REFERENCED": 409,
     "STORAGE_DAMAGED": 500,
     "STORAGE_FULL": 507,
     "STORAGE_UNAVAILABLE": 503,
+    "TARGET_MISSING": 422,
     "TOO_COSTLY": 400,
     "UNAUTHENTICATED": 401,
     "UNPROCESSABLE_RESOURCE": 422,
@@ -112,7 +120,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
     elif status == 503:
         headers.append(_RETRY_AFTER)
     elif status == 405:
-        headers.append((b"allow", b"GET, HEAD"))
+        headers.append((b"allow", b"POST" if error.reason == "NOT_EXPOSED" else b"GET, HEAD"))
     return outcome_answer(outcome(issues), status, media, headers)
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from toro_core.settings import Settings, SettingsError
-from toro_core.v1 import GetCapabilitiesResponse, Interaction
+from toro_core.v1 import ExposedType, Exposure, GetCapabilitiesResponse, Interaction
 
 __all__ = [
     "CODES",
+    "INTERACTIONS",
     "OPERATIONS",
     "PUBLISHED",
     "SUPPORTING",
     "Grant",
     "Policy",
     "Published",
+    "exposure_of",
     "published_table",
     "running_policy",
 ]
@@ -27,17 +29,25 @@ CODES: Final[Mapping[Grant, tuple[str, ...]]] = {
     "read": ("read", "vread", "history-instance"),
     "search": ("search-type",),
     "create": ("create",),
-    "update": ("update",),
+    "update": ("update", "patch"),
 }
 """The R4 interactions each grant stands for: http://hl7.org/fhir/restful-interaction"""
 
-_INTERACTIONS: Final[Mapping[Interaction, str]] = {
+INTERACTIONS: Final[Mapping[Interaction, str]] = {
     Interaction.INTERACTION_READ: "read",
     Interaction.INTERACTION_VREAD: "vread",
     Interaction.INTERACTION_HISTORY_INSTANCE: "history-instance",
     Interaction.INTERACTION_SEARCH_TYPE: "search-type",
     Interaction.INTERACTION_CREATE: "create",
     Interaction.INTERACTION_UPDATE: "update",
+    Interaction.INTERACTION_PATCH: "patch",
+    Interaction.INTERACTION_DELETE: "delete",
+}
+"""The interactions with a type that the facade knows, by what the core calls them."""
+
+_SYSTEM: Final[Mapping[Interaction, str]] = {
+    Interaction.INTERACTION_BATCH: "batch",
+    Interaction.INTERACTION_TRANSACTION: "transaction",
 }
 
 
@@ -97,7 +107,7 @@ SUPPORTING: Final = Published(
 )
 """What the published types refer to: a closed list."""
 
-OPERATIONS: Final[tuple[str, ...]] = ()
+OPERATIONS: Final[tuple[str, ...]] = ("batch", "transaction")
 """Operations that can be exposed by name."""
 
 
@@ -122,17 +132,30 @@ class Policy:
 def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) -> Policy:
     """Intersect what the settings expose with what the core can do. Raises SettingsError on an unknown operation."""
     able = {
-        known.resource_type: [_INTERACTIONS[i] for i in known.interactions if i in _INTERACTIONS]
+        known.resource_type: [INTERACTIONS[i] for i in known.interactions if i in INTERACTIONS]
         for known in capabilities.types
     }
     if settings.expose == "full":
-        wanted = {name: tuple(_INTERACTIONS.values()) for name in able}
+        wanted = {name: tuple(INTERACTIONS.values()) for name in able}
     else:
         wanted = _wanted((*PUBLISHED, SUPPORTING) if settings.supporting else PUBLISHED)
     types = {name: tuple(code for code in codes if code in able.get(name, ())) for name, codes in wanted.items()}
     return Policy(
         types={name: codes for name, codes in types.items() if codes},
-        operations=_operations(settings.operations),
+        operations=tuple(name for name in _operations(settings.operations) if name in _able(capabilities)),
+    )
+
+
+def exposure_of(policy: Policy) -> Exposure:
+    """Say the policy to the core."""
+    by_code = {code: interaction for interaction, code in INTERACTIONS.items()}
+    system = {"batch": Interaction.INTERACTION_BATCH, "transaction": Interaction.INTERACTION_TRANSACTION}
+    return Exposure(
+        types=[
+            ExposedType(resource_type=name, interactions=[by_code[code] for code in codes])
+            for name, codes in policy.types.items()
+        ],
+        interactions=[interaction for name, interaction in system.items() if name in policy.operations],
     )
 
 
@@ -146,6 +169,11 @@ def published_table() -> str:
 
 def _wanted(rows: tuple[Published, ...]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(code for grant in row.grants for code in CODES[grant]) for row in rows for name in row.types}
+
+
+def _able(capabilities: GetCapabilitiesResponse) -> set[str]:
+    """Name the operations that the core can do."""
+    return {_SYSTEM[interaction] for interaction in capabilities.interactions if interaction in _SYSTEM}
 
 
 def _operations(named: tuple[str, ...] | None) -> tuple[str, ...]:

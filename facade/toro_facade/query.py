@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 from toro_core.v1 import SearchParameter
 from toro_facade.outcome import Refused
 
-__all__ = ["Pair", "alternatives", "joined", "pairs", "parameter", "quoted"]
+__all__ = ["Pair", "alternatives", "conditions", "joined", "pairs", "parameter", "quoted"]
 
 Pair: TypeAlias = tuple[str, str]
 
@@ -34,6 +35,14 @@ def parameter(name: str, value: str) -> SearchParameter:
     if not code:
         raise Refused(400, "invalid", "A search parameter has no name; write name=value.")
     return SearchParameter(code=code, modifier=modifier, values=alternatives(value))
+
+
+def conditions(given: Sequence[Pair]) -> list[SearchParameter]:
+    """Split the search of a conditional interaction. Raises Refused (400) where it is empty."""
+    found = [parameter(name, value) for name, value in given]
+    if not found:
+        raise Refused(400, "required", "A conditional interaction needs a search; say at least one parameter.")
+    return found
 
 
 def alternatives(value: str) -> list[str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from toro_facade.answer import Answer
+from toro_facade.bundles import bundles
 from toro_facade.create import create
+from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
 from toro_facade.health import live, ready
 from toro_facade.history import instance_history
@@ -15,12 +17,13 @@ from toro_facade.home import home
 from toro_facade.keys import keys
 from toro_facade.metadata import Metadata
 from toro_facade.outcome import Refused
+from toro_facade.patch import conditional_patch, patch
 from toro_facade.policy import Policy
 from toro_facade.read import read
 from toro_facade.search import search, search_by_form, search_compartment, search_system, search_system_by_form
 from toro_facade.smart import smart_configuration
 from toro_facade.token import token
-from toro_facade.update import update
+from toro_facade.update import conditional_update, update
 from toro_facade.vread import vread
 
 __all__ = ["Endpoint", "Found", "Handler", "Routes"]
@@ -52,19 +55,34 @@ _Methods: TypeAlias = Mapping[str, tuple[str, Handler]]
 """By HTTP method, the interaction and its handler; HEAD goes with GET."""
 
 _SHAPES: Final[Mapping[str, _Methods]] = {
-    "": {"GET": ("search-type", search), "POST": ("create", create)},
+    "": {
+        "GET": ("search-type", search),
+        "POST": ("create", create),
+        "PUT": ("update", conditional_update),
+        "PATCH": ("patch", conditional_patch),
+        "DELETE": ("delete", conditional_delete),
+    },
     "/_search": {"POST": ("search-type", search_by_form)},
     "/_history": {},
-    "/{id}": {"GET": ("read", read), "PUT": ("update", update)},
+    "/{id}": {
+        "GET": ("read", read),
+        "PUT": ("update", update),
+        "PATCH": ("patch", patch),
+        "DELETE": ("delete", delete),
+    },
     "/{id}/_history": {"GET": ("history-instance", instance_history)},
     "/{id}/_history/{vid}": {"GET": ("vread", vread)},
 }
 """What a type has by the rest of its path: every interaction that is built."""
 
+_CONDITIONAL: Final = frozenset(("PUT", "PATCH", "DELETE"))
+"""Methods that concern a whole type only by what a search of it finds."""
+
 _NAMES: Final[Mapping[tuple[str, str], str]] = {
     ("", "GET"): "search",
     ("", "POST"): "create",
     ("", "PUT"): "conditional update",
+    ("", "PATCH"): "conditional patch",
     ("", "DELETE"): "conditional delete",
     ("/_search", "POST"): "search",
     ("/_history", "GET"): "history of a type",
@@ -82,13 +100,13 @@ class Routes:
 
     def __init__(self, policy: Policy) -> None:
         """Prepare the endpoints of every exposed type."""
-        self._fixed = _fixed()
+        self._fixed = _fixed(policy)
         self._types = {
-            name: {shape: _endpoints(f"/fhir/{name}{shape}", methods, codes) for shape, methods in _SHAPES.items()}
+            name: {shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()}
             for name, codes in policy.types.items()
         }
         self._searchable = frozenset(policy.searchable)
-        self._compartment = _endpoints("/fhir/Patient/{id}/{type}", {"GET": ("", search_compartment)}, ("",))
+        self._compartment = _with_head({"GET": _searching(search_compartment, "/fhir/Patient/{id}/{type}")})
 
     def find(self, method: str, path: str) -> Found:
         """Find what answers. Raises Refused: 404 for what is not there, 405 for what is off."""
@@ -146,23 +164,23 @@ def _shape(segments: list[str]) -> tuple[str, str, str]:
     raise _nothing_here()
 
 
-def _endpoints(template: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
+def _endpoints(name: str, shape: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
     made = {
-        method: Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+        method: Endpoint(handler=handler, template=f"/fhir/{name}{shape}", negotiates=True, protected=True)
         for method, (code, handler) in methods.items()
-        if code in codes
+        if code in codes and (shape or method not in _CONDITIONAL or "search-type" in codes)
     }
     return _with_head(made)
 
 
-def _fixed() -> dict[str, dict[str, Endpoint]]:
+def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
     metadata = Endpoint(handler=Metadata(), template="/fhir/metadata", negotiates=True)
     found: dict[str, dict[str, Endpoint]] = {
         "/fhir/metadata": {"GET": metadata},
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
-        "/fhir": _endpoints("/fhir", {"GET": ("", search_system)}, ("",)),
+        "/fhir": _system(policy),
         "/fhir/_history": {},
-        "/fhir/_search": _endpoints("/fhir/_search", {"POST": ("", search_system_by_form)}, ("",)),
+        "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
     }
     plain: dict[str, Handler] = {
         "/": home,
@@ -174,6 +192,17 @@ def _fixed() -> dict[str, dict[str, Endpoint]]:
     }
     found.update({path: {"GET": Endpoint(handler=handler, template=path)} for path, handler in plain.items()})
     return {path: _with_head(methods) for path, methods in found.items()}
+
+
+def _system(policy: Policy) -> dict[str, Endpoint]:
+    found = {"GET": _searching(search_system, "/fhir")}
+    if {"batch", "transaction"} & set(policy.operations):
+        found["POST"] = Endpoint(handler=bundles, template="/fhir", negotiates=True, protected=True)
+    return found
+
+
+def _searching(handler: Handler, template: str) -> Endpoint:
+    return Endpoint(handler=handler, template=template, negotiates=True, protected=True)
 
 
 def _with_head(methods: dict[str, Endpoint]) -> dict[str, Endpoint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toro_core.v1 import Exposure, Handling, SearchEntry, SearchResourcesRequest, SearchResourcesResponse
+from toro_core.v1 import Handling, SearchEntry, SearchResourcesRequest, SearchResourcesResponse
 from toro_facade.answer import Answer
 from toro_facade.body import read_form
 from toro_facade.bundle import Link, searchset
@@ -12,7 +12,14 @@ from toro_facade.outcome import Refused
 from toro_facade.query import Pair, joined, pairs, parameter, quoted
 from toro_facade.resource import fetched
 
-__all__ = ["search", "search_by_form", "search_compartment", "search_system", "search_system_by_form"]
+__all__ = [
+    "search",
+    "search_by_form",
+    "search_compartment",
+    "search_system",
+    "search_system_by_form",
+    "searchset_body",
+]
 
 _FORM_LIMIT = 1 << 20
 _HANDLING = {"strict": Handling.HANDLING_STRICT, "lenient": Handling.HANDLING_LENIENT}
@@ -48,14 +55,19 @@ async def _answered(exchange: Exchange, given: list[Pair]) -> Answer:
     services = exchange.services
     request = _request(exchange, given)
     found = await services.core.SearchResources(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
-    base = exchange.fhir_base()
-    total = found.total if found.HasField("total") else None
-    body = searchset(base, entries, _links(_url(exchange, base), found), total, found.issues)
+    body = await searchset_body(exchange, _place(exchange), found)
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
         body=exchange.media.render(body),
     )
+
+
+async def searchset_body(exchange: Exchange, place: str, found: SearchResourcesResponse) -> bytes:
+    """Render a page of a search; `place` is what was searched, the path of its links below the base."""
+    entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
+    base = exchange.fhir_base()
+    total = found.total if found.HasField("total") else None
+    return searchset(base, entries, _links(f"{base}/{place}".rstrip("/"), found), total, found.issues)
 
 
 def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
@@ -63,7 +75,7 @@ def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
         resource_type=exchange.resource_type,
         handling=_HANDLING.get(preferences(exchange.header(b"prefer")).get("handling", "")),
         max_bytes=exchange.services.settings.max_body,
-        exposure=Exposure(resource_types=exchange.services.policy.readable),
+        exposure=exchange.services.exposure,
         compartment=exchange.compartment,
     )
     if any(name == "_page" for name, _ in given):
@@ -80,11 +92,11 @@ async def _whole(exchange: Exchange, entry: SearchEntry) -> SearchEntry:
     return SearchEntry(resource=await fetched(exchange, entry.resource.name, ""), mode=entry.mode)
 
 
-def _url(exchange: Exchange, base: str) -> str:
-    """Return the URL without its query; a form is sent to the same one with `_search` after it."""
+def _place(exchange: Exchange) -> str:
+    """Return the path of a search by GET: a form is sent to the same with `_search` after it."""
     if exchange.compartment:
-        return f"{base}/{exchange.compartment}/{exchange.resource_type or '*'}"
-    return f"{base}/{exchange.resource_type}" if exchange.resource_type else base
+        return f"{exchange.compartment}/{exchange.resource_type or '*'}"
+    return exchange.resource_type
 
 
 def _links(url: str, found: SearchResourcesResponse) -> list[Link]:

@@ -12,7 +12,7 @@ from toro_facade.policy import Policy
 
 __all__ = ["smart_configuration", "supported_scopes"]
 
-_LETTERS = (("create", "c"), ("read", "r"), ("update", "u"), ("search-type", "s"))
+_LETTERS = (("create", "c"), ("read", "r"), ("update", "u"), ("delete", "d"), ("search-type", "s"))
 
 
 async def smart_configuration(exchange: Exchange) -> Answer:
@@ -35,7 +35,7 @@ def supported_scopes(policy: Policy) -> list[str]:
         scopes.append(f"system/{name}.{letters}")
         if "r" in letters or "s" in letters:
             scopes.append(f"system/{name}.read")
-        if "c" in letters or "u" in letters:
+        if "c" in letters or "u" in letters or "d" in letters:
             scopes.append(f"system/{name}.write")
     return scopes
 

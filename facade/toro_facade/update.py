@@ -1,4 +1,4 @@
-"""FHIR update: https://hl7.org/fhir/R4/http.html#update"""
+"""FHIR update and conditional update: https://hl7.org/fhir/R4/http.html#update"""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from toro_facade.body import read_resource
 from toro_facade.exchange import Exchange
 from toro_facade.headers import expected_version
 from toro_facade.outcome import Refused
+from toro_facade.query import conditions
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
 
-__all__ = ["update"]
+__all__ = ["conditional_update", "update"]
 
 
 async def update(exchange: Exchange) -> Answer:
     """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update."""
     no_parameters(exchange)
+    return await _updated(exchange, UpdateResourceRequest(name=exchange.name))
+
+
+async def conditional_update(exchange: Exchange) -> Answer:
+    """Answer `PUT /fhir/{type}?…`: update the one resource that matches, or create one where none does."""
+    found = conditions(exchange.parameters)
+    return await _updated(exchange, UpdateResourceRequest(name=exchange.resource_type, conditions=found))
+
+
+async def _updated(exchange: Exchange, request: UpdateResourceRequest) -> Answer:
     if exchange.header(b"if-none-match"):
         raise Refused(501, "not-supported", "If-None-Match is not supported on an update; leave it out.")
-    request = UpdateResourceRequest(
-        name=exchange.name,
-        etag=expected_version(exchange.header(b"if-match")),
-        json=await read_resource(exchange),
-        content=content_wanted(exchange),
-    )
+    request.etag = expected_version(exchange.header(b"if-match"))
+    request.allow_missing = exchange.services.settings.update_create
+    request.json = await read_resource(exchange)
+    request.content = content_wanted(exchange)
     answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
     return written_answer(exchange, answer.resource, created=answer.created)

@@ -10,7 +10,7 @@ from toro_facade.headers import preferences
 from toro_facade.outcome import outcome
 from toro_facade.resource import version_headers
 
-__all__ = ["content_wanted", "written_answer"]
+__all__ = ["content_wanted", "stored_issue", "written_answer"]
 
 
 def content_wanted(exchange: Exchange) -> Content:
@@ -27,16 +27,16 @@ def written_answer(exchange: Exchange, resource: Resource, *, created: bool) -> 
     if wanted == "minimal":
         return Answer(status=status, headers=headers)
     headers.append((b"content-type", exchange.media.content_type))
-    body = _said(resource) if wanted == "OperationOutcome" else resource.json
+    body = outcome([stored_issue(resource)]) if wanted == "OperationOutcome" else resource.json
     return Answer(status=status, headers=headers, body=exchange.media.render(body))
+
+
+def stored_issue(resource: Resource) -> Issue:
+    """Say which version is stored."""
+    text = f"{resource.name} is stored as version {version_of(resource)}."
+    return Issue(severity=IssueSeverity.ISSUE_SEVERITY_INFORMATION, code="informational", diagnostics=text)
 
 
 def _wanted(exchange: Exchange) -> str:
     wanted = preferences(exchange.header(b"prefer")).get("return", "")
     return wanted if wanted in ("minimal", "OperationOutcome") else "representation"
-
-
-def _said(resource: Resource) -> bytes:
-    text = f"{resource.name} is stored as version {version_of(resource)}."
-    issue = Issue(severity=IssueSeverity.ISSUE_SEVERITY_INFORMATION, code="informational", diagnostics=text)
-    return outcome([issue])

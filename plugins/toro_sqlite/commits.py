@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from toro_core.errors import AlreadyExists, Gone, NotFound, PreconditionFailed
 from toro_core.storage import Absent, Key, Stored, Version, Write, stamp
+from toro_sqlite.conditions import check_after, check_before
 from toro_sqlite.rows import Sheet
 from toro_sqlite.transaction import Transaction
 
@@ -35,8 +36,11 @@ class _Before(NamedTuple):
 
 def commit(transaction: Transaction, writes: Sequence[Write]) -> list[Stored]:
     """Write all, or raise what the contract says having written some: the caller rolls back."""
+    check_before(transaction.names, writes)
     seq, at = transaction.tick()
-    return [stored for wave in _waves(writes) for stored in _write(transaction, wave, seq, at)]
+    stored = [stored for wave in _waves(writes) for stored in _write(transaction, wave, seq, at)]
+    check_after(transaction.names, writes)
+    return stored
 
 
 def _waves(writes: Sequence[Write]) -> Iterator[list[Write]]:

@@ -12,8 +12,9 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from bench.baselines.hello_grpc import PATH
 from bench.load_grpc import GrpcLoad, run_grpc
-from bench.load_http import HttpLoad, LoadFailed, request_bytes, run_http
+from bench.load_http import HttpLoad, request_bytes, run_http
 from bench.servers import ServerFailed, baseline, free_port, serving
+from bench.tally import LoadFailed
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -62,6 +63,15 @@ async def test_answers_that_arrive_in_pieces_are_counted_once() -> None:
     # The load ran for about 0.1 s of that; up to three answers were under way when it ended.
     assert rate * 0.08 <= sent
     assert at_most >= sent - 3
+
+
+async def test_a_load_lasts_until_its_first_answer() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with answering(answer) as port:
+        assert 0 < await asyncio.to_thread(run_http, load(port)) < 1 / 0.3
 
 
 async def test_another_status_fails_the_load() -> None:

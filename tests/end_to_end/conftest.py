@@ -34,7 +34,7 @@ def toro(*arguments: str | Path) -> str:
 
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[str]:
-    """Run a `toro` command that serves, give the line that says where, and stop it as an operator would.
+    """Run a `toro` command that serves, give the last line of what it says to that, and stop it as an operator would.
 
     Nothing that was asked of it meanwhile may have been answered with a 500.
     """
@@ -45,7 +45,8 @@ def running(*arguments: str, **environment: str) -> Iterator[str]:
     ):
         try:
             assert process.stdout is not None
-            said = next((line for line in process.stdout if line.startswith("Toro serves")), "")
+            last = "curl " if arguments[0] == "sandbox" else "Toro serves "
+            said = next((line for line in process.stdout if line.startswith(last)), "")
             assert said, f"toro {arguments[0]} ended with {process.wait()}"
             yield said
         finally:
@@ -83,6 +84,8 @@ class Sandbox:
     token_url: str
     client_id: str
     key_file: Path
+    printed: str
+    """The command line that the sandbox told its operator to try."""
     _tokens: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -169,7 +172,7 @@ class Sandbox:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("partner") / "sandbox"
-    with running("sandbox", str(folder), "--port", "0", "--patients", str(PATIENTS)):
+    with running("sandbox", str(folder), "--port", "0", "--patients", str(PATIENTS)) as printed:
         facts = json.loads((folder / "sandbox.json").read_text())
         sandbox = Sandbox(
             folder=folder,
@@ -177,6 +180,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             token_url=facts["token_url"],
             client_id=facts["client_id"],
             key_file=Path(facts["key"]),
+            printed=printed,
         )
         try:
             yield sandbox

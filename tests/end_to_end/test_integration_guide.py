@@ -97,6 +97,13 @@ def test_curl_writes_a_heart_rate_with_no_headers_but_two(sandbox: Sandbox, pati
     assert answer["valueQuantity"] == {"value": 72, "unit": "beats/minute"}
 
 
+@with_curl
+def test_the_command_that_the_sandbox_prints_works_as_printed(sandbox: Sandbox) -> None:
+    done = subprocess.run(["sh", "-c", sandbox.printed], check=True, capture_output=True, text=True)
+    page = json.loads(done.stdout)
+    assert (page["resourceType"], len(page["entry"])) == ("Bundle", 2)
+
+
 NODE = """
 const { token, form, base, patient, observation } = JSON.parse(process.env.GUIDE);
 async function access(body) {

@@ -38,14 +38,14 @@ REQUESTS = {
     "search-type": ("GET", "?_count=1", 200),
     "create": ("POST", "", 400),
     "update": ("PUT", "/nobody", 400),
-    "patch": ("PATCH", "/nobody", None),
+    "patch": ("PATCH", "/nobody", 400),
     "delete": ("DELETE", "/nobody", None),
     "history-type": ("GET", "/_history", None),
-    "conditional-update": ("PUT", "?identifier=x", None),
+    "conditional-update": ("PUT", "?identifier=x", 400),
     "conditional-delete": ("DELETE", "?identifier=x", None),
     "search by POST": ("POST", "/_search", 200),
 }
-LISTED_BY = {"search by POST": "search-type"}
+LISTED_BY = {"conditional-update": "update", "search by POST": "search-type"}
 
 types = pytest.mark.parametrize("resource_type", sorted(GRANTS))
 
@@ -82,9 +82,10 @@ def test_what_is_listed_works_and_what_is_not_answers_405(partner: httpx.Client,
 def test_allow_names_what_the_path_takes(partner: httpx.Client, resource_type: str) -> None:
     listed = INTERACTIONS[resource_type]
     whole = partner.request("DELETE", resource_type).headers["allow"]
-    assert set(whole.split(", ")) == {"GET", "HEAD"} | ({"POST"} if "create" in listed else set())
+    updates = {"PUT", "PATCH"} if "update" in listed else set()
+    assert set(whole.split(", ")) == {"GET", "HEAD"} | ({"POST"} if "create" in listed else set()) | updates
     one = partner.request("DELETE", f"{resource_type}/nobody").headers["allow"]
-    assert set(one.split(", ")) == {"GET", "HEAD"} | ({"PUT"} if "update" in listed else set())
+    assert set(one.split(", ")) == {"GET", "HEAD"} | updates
 
 
 @types
@@ -118,8 +119,9 @@ def test_a_type_outside_is_not_found_in_any_way(partner: httpx.Client, resource_
         assert issue(answer)["code"] == "not-supported"
 
 
-def test_the_system_as_a_whole_offers_nothing(partner: httpx.Client) -> None:
-    for method, path in (("GET", ""), ("POST", ""), ("GET", "_history"), ("POST", "_search"), ("PUT", "metadata")):
+def test_the_system_as_a_whole_offers_batch_and_transaction_alone(partner: httpx.Client) -> None:
+    assert partner.post("", json={"resourceType": "Bundle", "type": "batch"}).status_code == 200
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "_history"), ("POST", "_search"), ("PUT", "metadata")):
         answer = partner.request(method, path)
         assert answer.status_code == 405, path
         assert issue(answer)["code"] == "not-supported"
@@ -134,7 +136,7 @@ def test_what_is_not_offered_is_so_without_a_token_too(sandbox: Sandbox) -> None
 
 def listed_in(statement: dict[str, Any]) -> dict[str, set[str]]:
     (rest,) = statement["rest"]
-    assert "interaction" not in rest
+    assert rest["interaction"] == [{"code": "batch"}, {"code": "transaction"}]
     return {known["type"]: {one["code"] for one in known["interaction"]} for known in rest["resource"]}
 
 
@@ -194,11 +196,11 @@ async def test_everything_the_core_can_do_is_exposed_where_the_operator_says_so(
     async with opened(expose="full") as client:
         listed = listed_in((await client.get("metadata")).json())
         assert set(listed) == load().resource_types
-        everything = {code for codes in CODES.values() for code in codes}
+        everything = {code for codes in CODES.values() for code in codes} | {"delete"}
         assert all(codes == everything for codes in listed.values())
         created = await client.post("Basic", json={"resourceType": "Basic", "code": {"text": "note"}})
         assert created.status_code == 201
         stored = created.json()
         assert (await client.put(f"Basic/{stored['id']}", json=stored)).json()["meta"]["versionId"] == "2"
         assert (await client.get(f"Basic?_id={stored['id']}")).json()["total"] == 1
-        assert (await client.delete(f"Basic/{stored['id']}")).status_code == 405
+        assert (await client.delete(f"Basic/{stored['id']}")).status_code == 204

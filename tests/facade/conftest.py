@@ -70,6 +70,7 @@ def _capabilities() -> GetCapabilitiesResponse:
     return GetCapabilitiesResponse(
         fhir_version="4.0.1",
         software_version="0.1.0",
+        interactions=[Interaction.INTERACTION_BATCH, Interaction.INTERACTION_TRANSACTION],
         types=[
             TypeCapability(
                 resource_type=name,

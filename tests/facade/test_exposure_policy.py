@@ -15,6 +15,7 @@ from toro_core.v1 import (
     GetResourceResponse,
     Interaction,
     ListVersionsResponse,
+    PatchResourceResponse,
     Resource,
     SearchResourcesResponse,
     UpdateResourceResponse,
@@ -47,7 +48,7 @@ _CALLS: dict[str, list[tuple[str, str | None]]] = {
     "read": [("GET", ""), ("GET", "/_history"), ("GET", "/_history/1")],
     "search": [("GET", None), ("POST", "_search")],
     "create": [("POST", None)],
-    "update": [("PUT", "")],
+    "update": [("PUT", ""), ("PATCH", ""), ("PUT", "?_id=1"), ("PATCH", "?_id=1")],
 }
 
 
@@ -116,6 +117,7 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
         SearchResources=SearchResourcesResponse(),
         CreateResource=CreateResourceResponse(resource=resource),
         UpdateResource=UpdateResourceResponse(resource=resource),
+        PatchResource=PatchResourceResponse(resource=resource),
     )
     expected = dict(_PROMISED)
     if supporting:
@@ -126,7 +128,9 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
         for known, (grant, calls) in itertools.product(capabilities.types, _CALLS.items()):
             name = known.resource_type
             for method, rest in calls:
-                path = f"/fhir/{name}" + (f"/{rest}" if rest == "_search" else "" if rest is None else f"/1{rest}")
+                path = f"/fhir/{name}" + (
+                    f"/{rest}" if rest == "_search" else rest or "" if rest is None or rest[:1] == "?" else f"/1{rest}"
+                )
                 answer = await client.request(method, path, content=b"{}" if grant in ("create", "update") else b"")
                 if name not in expected:
                     assert answer.status_code == 404, (method, path)
@@ -144,17 +148,18 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", "/fhir/Patient/1", "GET, HEAD, PUT"),
+        ("DELETE", "/fhir/Patient/1", "GET, HEAD, PATCH, PUT"),
+        ("DELETE", "/fhir/Patient?_id=1", "GET, HEAD, PATCH, POST, PUT"),
         ("PATCH", "/fhir/Observation/1", "GET, HEAD"),
-        ("PUT", "/fhir/Patient", "GET, HEAD, POST"),
+        ("PUT", "/fhir/Observation?_id=1", "GET, HEAD, POST"),
         ("GET", "/fhir/Patient/_history", ""),
         ("GET", "/fhir/Patient/_search", "POST"),
-        ("POST", "/fhir", "GET, HEAD"),
+        ("PUT", "/fhir", "GET, HEAD, POST"),
         ("GET", "/fhir/_search", "POST"),
         ("POST", "/fhir/Patient/1/Observation", "GET, HEAD"),
         ("OPTIONS", "/fhir/metadata", "GET, HEAD"),
         ("GET", "/auth/token", "POST"),
-        ("BREW", "/fhir/Patient/1", "GET, HEAD, PUT"),
+        ("BREW", "/fhir/Patient/1", "GET, HEAD, PATCH, PUT"),
     ],
 )
 async def test_what_is_off_answers_405_with_what_is_allowed(

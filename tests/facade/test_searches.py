@@ -8,6 +8,7 @@ import pytest
 from toro_core.v1 import (
     FetchResourceResponse,
     Handling,
+    Interaction,
     Issue,
     IssueSeverity,
     Resource,
@@ -182,8 +183,8 @@ async def test_what_is_included_is_marked_and_only_readable_types_are_asked_for(
     transport.answers["SearchResources"] = answer
     bundle = (await client.get("/fhir/Patient?_include=Patient:link")).json()
     assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "include"]
-    exposed = set(transport.last.exposure.resource_types)
-    assert {"Patient", "Provenance", "Binary"} <= exposed
+    exposed = {one.resource_type: list(one.interactions) for one in transport.last.exposure.types}
+    assert all(Interaction.INTERACTION_READ in exposed[name] for name in ("Patient", "Provenance", "Binary"))
     assert "Basic" not in exposed
 
 

@@ -23,10 +23,11 @@ from toro_core.auth.signer import ASSERTION_TYPE, new_client_key, read_private_k
 from toro_core.definitions import load
 from toro_core.json import loads
 from toro_core.local import LocalTransport
+from toro_core.plugins import open_storage
 from toro_core.resources import body
 from toro_core.search.extract import Extractor
 from toro_core.settings import Settings
-from toro_core.storage import Key, Write
+from toro_core.storage import Key, Storage, Write
 from toro_core.synthetic import generate
 from toro_core.testing.memory import MemoryStorage
 from toro_core.v1 import Core, GetCapabilitiesRequest
@@ -207,9 +208,18 @@ class Server:
         return [entry["resource"] for entry in entries if entry["search"]["mode"] == "match"]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Server]:
-    storage = MemoryStorage()
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "sqlite"])
+async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    if request.param == "memory":
+        async for server in _serving(MemoryStorage()):
+            yield server
+    else:
+        async with open_storage(f"sqlite:///{tmp_path_factory.mktemp('us-core')}/toro.db") as storage:
+            async for server in _serving(storage):
+                yield server
+
+
+async def _serving(storage: Storage) -> AsyncIterator[Server]:
     private, public = new_client_key()
     scope = "system/*.rs"
     jwks = json.dumps({"keys": [public]}).encode()

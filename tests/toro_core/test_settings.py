@@ -155,6 +155,9 @@ def test_urls_derive_from_the_base_url_else_from_the_request_else_from_the_addre
     assert Settings(host="::1", port=1, tls_certificate="c", tls_key="k").base() == "https://[::1]:1"
     own = Settings(base_url="https://a.example", service_bases=("https://b.example/fhir/",)).own_bases()
     assert own == ("https://a.example/fhir", "https://b.example/fhir")
+    here = Settings(port=1).own_bases()
+    assert here == ("http://127.0.0.1:1/fhir", "http://localhost:1/fhir", "http://[::1]:1/fhir")
+    assert Settings(host="10.0.0.1", port=1, insecure=True).own_bases() == ("http://10.0.0.1:1/fhir",)
 
 
 @pytest.mark.parametrize(

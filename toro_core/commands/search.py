@@ -73,7 +73,9 @@ def _asked(query: str, types: frozenset[str]) -> Search:
     path, _, text = query.removeprefix("/").partition("?")
     *compartment, resource_type = path.split("/")
     if len(compartment) not in {0, 2} or (resource_type not in types and resource_type not in {"", "*"}):
-        raise click.UsageError("QUERY is Type?parameters or Patient/ID/Type?parameters, as after the base of a FHIR URL")
+        raise click.UsageError(
+            "QUERY is Type?parameters or Patient/ID/Type?parameters, as after the base of a FHIR URL"
+        )
     return Search(
         type=resource_type.removesuffix("*"),
         compartment=Key(*compartment) if compartment else None,

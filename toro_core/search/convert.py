@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from toro_core.references import Local, References
@@ -215,11 +216,15 @@ def _moments(param: str) -> Convert:
     def convert(values: list[Any], rows: Collected) -> None:
         for value in values:
             try:
-                rows.dates.append(DateRow(param, *interval(value)))
+                rows.dates.append(DateRow(param, *_remembered_interval(value)))
             except (InvalidDate, TypeError):
                 continue  # validation refuses such a value; one loaded as it is stays readable but unfound
 
     return convert
+
+
+_remembered_interval: Final = lru_cache(maxsize=2000)(interval)
+"""What is observed at one time has that time many times over."""
 
 
 def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> Callable[[str], Convert]:

@@ -17,6 +17,8 @@ from toro_core.search.searchable import NATIVE, Expressed, Group, expressed
 
 __all__ = ["Cell", "Component", "Composition", "Layout", "Part", "Searchable", "layout"]
 
+_UNION: Final = "+"
+"""Ends the name of an order that several rows go into."""
 _CLINICAL_DATES: Final = (
     "date",
     "effective",
@@ -124,9 +126,13 @@ class _Builder:
         searchables = {code: self._searchable(code, parameter) for code, parameter in self._parameters.items()}
         key = _key(self._parameters)
         sorts = _sorts(searchables)
-        orders = {order: frozenset(part.param for part in searchables[code].parts) for code, order in sorts.items()}
-        for native in NATIVE:
-            orders.pop(native, None)
+        orders = {
+            order: frozenset(part.param for part in searchables[code].parts)
+            if order.endswith(_UNION)
+            else frozenset({order})
+            for code, order in sorts.items()
+            if code not in NATIVE
+        }
         if key is not None:
             orders.pop(sorts[key])
         return Layout(
@@ -248,18 +254,29 @@ def _identity(type_: SearchType, text: str, branch: Branch, number: int) -> _Key
 
 
 def _sorts(searchables: Mapping[str, Searchable]) -> dict[str, str]:
-    """Name each parameter's order: its cell's name where it has but one, else a name that parameters of equal cells share."""
+    """Name each parameter's order: its cell's name where it has but one, else a name that parameters of equal cells share.
+
+    A union of whole other parameters, as `combo-code` is, goes by the one that looks nearest to the resource's root: an order of
+    its own would be another row for nearly every resource.
+    """
     sorts: dict[str, str] = {}
     unions: dict[tuple[Part, ...], str] = {}
+    whole = {searchable.parts[0]: searchable for searchable in searchables.values() if len(searchable.parts) == 1}
     for code, searchable in searchables.items():
         parts = searchable.parts
         if code in NATIVE:
             sorts[code] = code
         elif len(parts) == 1:
             sorts[code] = parts[0].param
+        elif parts and all(part in whole for part in parts):
+            sorts[code] = min(parts, key=lambda part: (_depth(whole[part]), part)).param
         elif parts:
-            sorts[code] = unions.setdefault(parts, f"{code}+")
+            sorts[code] = unions.setdefault(parts, code + _UNION)
     return sorts
+
+
+def _depth(searchable: Searchable) -> int:
+    return min(len(branch.path) for branch in searchable.branches)
 
 
 def _key(parameters: Mapping[str, Expressed]) -> str | None:

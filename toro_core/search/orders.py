@@ -66,6 +66,8 @@ class Orders:
 
 def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
     """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
+    if len(rows) == 2 and rows[1].system and rows[0].param == rows[1].param:
+        return rows[1:]  # nearly all there are
     systematic = {row.param for row in rows if row.system}
     return [row for row in rows if row.system or row.param not in systematic]
 

@@ -37,24 +37,22 @@ def quantity_rows(param: str, value: Any) -> Sequence[QuantityRow]:
     number: Any = value.get("value")
     if number.__class__ is not Decimal and number.__class__ is not int:
         return ()
-    system, code, unit = value.get("system", ""), value.get("code", ""), value.get("unit", "")
-    comparator = value.get("comparator")
+    get = value.get
+    unit = _unit(get("system", ""), get("code", ""), get("unit", ""))
+    comparator = get("comparator")
     published = to_float(number)
     low, high = _spread(comparator, published) if comparator else (published, published)
-    rows = [QuantityRow(param, "", code or unit, low, high)]
-    if unit and code and unit != code:
-        rows.append(QuantityRow(param, "", unit, low, high))
-    if not system:
-        return rows
-    scale = _scale(code) if system == UCUM and code else None
+    rows = [QuantityRow(param, "", name, low, high) for name in unit.names]
+    scale = unit.scale
     if scale is None:
-        rows.append(QuantityRow(param, system, code, low, high))
+        if unit.system:
+            rows.append(QuantityRow(param, unit.system, unit.code, low, high))
     elif not isinstance(number, Decimal) or abs(number.adjusted()) < _FARTHEST:
         # Division of whole numbers is rounded once, to the nearest float.
         top, bottom = number.as_integer_ratio()
         amount = _quotient(scale.top * top + scale.plus * bottom, scale.bottom * bottom)
         low, high = _spread(comparator, amount) if comparator else (amount, amount)
-        rows.append(QuantityRow(param, system, scale.code, low, high))
+        rows.append(QuantityRow(param, unit.system, scale.code, low, high))
     return rows
 
 
@@ -91,7 +89,22 @@ class _Scale(NamedTuple):
     bottom: int
 
 
+class _Unit(NamedTuple):
+    """What quantities of one unit have in common; `names` are the code and the text it is published under."""
+
+    names: tuple[str, ...]
+    system: str
+    code: str
+    scale: _Scale | None
+
+
 @lru_cache(maxsize=2000)
+def _unit(system: str, code: str, text: str) -> _Unit:
+    names = (code, text) if code and text and code != text else (code or text,)
+    scale = _scale(code) if system == UCUM and code else None
+    return _Unit(names, system, code, scale)
+
+
 def _scale(code: str) -> _Scale | None:
     unit = canonical(code)
     if unit is None:

@@ -45,8 +45,9 @@ def after(branch: Branch, convert: Convert) -> Convert:
 
 def walk(children: dict[str, Node], value: Any, found: Found) -> None:
     """Convert what a JSON object has at the members that expressions look at."""
+    known = children.get
     for member, inner in value.items():
-        node = children.get(member)
+        node = known(member)
         if node is None or inner is None:
             continue
         values = inner if inner.__class__ is list else [inner]
@@ -55,11 +56,10 @@ def walk(children: dict[str, Node], value: Any, found: Found) -> None:
             continue
         for convert in node.converts:
             convert(values, found)
-        inside = node.children
-        if inside:
+        if node.children:
             for one in values:
                 if one is not None:
-                    walk(inside, one, found)
+                    walk(node.children, one, found)
 
 
 def _group(node: Node, values: list[Any], found: Found) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toro_core.testing.commits import CommitConformance
+from toro_core.testing.conditions import ConditionConformance
 from toro_core.testing.differential import DifferentialConformance
 from toro_core.testing.durability import DurabilityConformance
 from toro_core.testing.histories import HistoryConformance
@@ -20,6 +21,7 @@ __all__ = ["StorageConformance"]
 class StorageConformance(
     ReadConformance,
     CommitConformance,
+    ConditionConformance,
     HistoryConformance,
     SearchConformance,
     PageConformance,

@@ -10,12 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from toro_core.errors import AlreadyExists, Gone, NotFound, PreconditionFailed, StateConflict
+from toro_core.errors import (
+    AlreadyExists,
+    ConditionChanged,
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    StateConflict,
+    StillReferenced,
+    TargetMissing,
+)
 from toro_core.search.evaluate import matches, places, sort_value
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import (
     Absent,
     Capability,
+    Condition,
     Expect,
     HistoryPlan,
     Key,
@@ -29,6 +39,9 @@ from toro_core.storage import (
 )
 
 __all__ = ["MemoryStorage"]
+
+_NAMED: Final = 10
+"""Referrers named at most."""
 
 
 @dataclass(slots=True)
@@ -80,10 +93,15 @@ class MemoryStorage:
             write.key: (found.rows, list(found.versions)) if (found := self._resources.get(write.key)) else None
             for write in writes
         }
+        for condition in (condition for write in writes for condition in write.conditions):
+            self._check(condition)
         self._seq += 1
         self._at = max(self._at, time.time_ns() // 1_000_000)
         try:
-            return [self._write(write) for write in writes]
+            stored = [self._write(write) for write in writes]
+            for write in writes:
+                self._check_references(write)
+            return stored
         except Exception:
             for key, known in before.items():
                 if known is None:
@@ -91,6 +109,24 @@ class MemoryStorage:
                 else:
                     self._resources[key] = _Resource(*known)
             raise
+
+    def _check(self, condition: Condition) -> None:
+        found = [key for key, at, rows in self.of_type(condition.type) if matches(condition.criterion, key, at, rows)]
+        if found != ([] if condition.finds is None else [condition.finds]):
+            raise ConditionChanged
+
+    def _check_references(self, write: Write) -> None:
+        for target in write.targets:
+            if self.get(target) is None:
+                raise TargetMissing(str(target))
+        referrers = [
+            str(key)
+            for type_ in dict.fromkeys(key.type for key in self._resources)
+            for key, _, rows in self.of_type(type_)
+            if key != write.key and any(row[1:3] == write.key for row in rows.references)
+        ]
+        if write.unreferenced and referrers:
+            raise StillReferenced(str(write.key), sorted(referrers)[:_NAMED])
 
     def _write(self, write: Write) -> Stored:
         found = self._resources.get(write.key)

@@ -13,7 +13,13 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     resources = [
         {"resourceType": "Patient", "id": "1", "name": [{"family": "Lee"}]},
-        {"resourceType": "Observation", "id": "2", "status": "final", "code": {}, "subject": {"reference": "Patient/1"}},
+        {
+            "resourceType": "Observation",
+            "id": "2",
+            "status": "final",
+            "code": {},
+            "subject": {"reference": "Patient/1"},
+        },
     ]
     Path("in.ndjson").write_text("".join(json.dumps(resource) + "\n" for resource in resources))
     url = f"sqlite:///{tmp_path}/toro.db"

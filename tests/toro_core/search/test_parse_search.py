@@ -233,6 +233,7 @@ def test_the_order_has_several_keys(parser: SearchParser) -> None:
     assert search(parser, "Patient", "_sort=name").sort == (SortKey(param="name+"),)
     assert search(parser, "Patient", "_sort=phonetic").sort == (SortKey(param="name+"),)
     assert search(parser, "Observation", "_sort=patient").sort == (SortKey(param="subject"),)
+    assert search(parser, "Observation", "_sort=combo-code").sort == (SortKey(param="code"),)
 
 
 @pytest.mark.parametrize("total", ["none", "estimate", "accurate"])

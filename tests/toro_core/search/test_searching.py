@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from toro_core.access import Access, Forbidden
 from toro_core.auth.scopes import grants_of
 from toro_core.caller import Caller
 from toro_core.errors import TooCostly
+from toro_core.plugins import open_storage
 from toro_core.resources import body
 from toro_core.search.extract import Extractor
 from toro_core.search.joins import Joins
@@ -24,7 +26,7 @@ from toro_core.search.parse import SearchParser
 from toro_core.search.query import InvalidSearch, Parameter
 from toro_core.search.values import split_escaped
 from toro_core.searching import Found, Search, Searcher
-from toro_core.storage import Key, Write
+from toro_core.storage import Key, Storage, Write
 from toro_core.testing.memory import MemoryStorage
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
@@ -104,7 +106,7 @@ RESOURCES: list[dict[str, Any]] = [
 class World:
     """A storage with some resources and a searcher on it."""
 
-    storage: MemoryStorage
+    storage: Storage
     extractor: Extractor
     searcher: Searcher
 
@@ -131,7 +133,8 @@ class World:
             compartment=Key(*compartment) if compartment else None,
             parameters=tuple(parameters(text)),
             lenient=lenient,
-            exposure=None if exposure is None else frozenset(exposure),
+            readable=None if exposure is None else frozenset(exposure),
+            searchable=None if exposure is None else frozenset(exposure),
         )
         return await (self.searcher.follow(caller, search, token) if token else self.searcher.search(caller, search))
 
@@ -155,19 +158,24 @@ def parameters(text: str) -> list[Parameter]:
     return found
 
 
-def world_on(storage: MemoryStorage, extractor: Extractor) -> World:
+def world_on(storage: Storage, extractor: Extractor) -> World:
     parser = SearchParser(extractor)
     access = Access(parser.constraint)
     tokens = PageTokens(storage)
     return World(storage, extractor, Searcher(storage, extractor, parser, access, tokens, page_size=50))
 
 
-@pytest.fixture(params=["joins", "no joins"])
-async def world(request: pytest.FixtureRequest, extractor: Extractor) -> World:
-    storage = MemoryStorage(without=() if request.param == "joins" else ("joins",))
-    made = world_on(storage, extractor)
-    await made.store(*RESOURCES)
-    return made
+@pytest.fixture(params=["joins", "no joins", "sqlite"])
+async def world(request: pytest.FixtureRequest, extractor: Extractor, tmp_path: Path) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        storage: Storage
+        if request.param == "sqlite":
+            storage = await stack.enter_async_context(open_storage(f"sqlite:///{tmp_path}/toro.db"))
+        else:
+            storage = MemoryStorage(without=() if request.param == "joins" else ("joins",))
+        made = world_on(storage, extractor)
+        await made.store(*RESOURCES)
+        yield made
 
 
 @pytest.mark.parametrize(

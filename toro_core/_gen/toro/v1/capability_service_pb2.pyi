@@ -16,6 +16,10 @@ class Interaction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERACTION_SEARCH_TYPE: _ClassVar[Interaction]
     INTERACTION_CREATE: _ClassVar[Interaction]
     INTERACTION_UPDATE: _ClassVar[Interaction]
+    INTERACTION_PATCH: _ClassVar[Interaction]
+    INTERACTION_DELETE: _ClassVar[Interaction]
+    INTERACTION_BATCH: _ClassVar[Interaction]
+    INTERACTION_TRANSACTION: _ClassVar[Interaction]
 INTERACTION_UNSPECIFIED: Interaction
 INTERACTION_READ: Interaction
 INTERACTION_VREAD: Interaction
@@ -23,26 +27,32 @@ INTERACTION_HISTORY_INSTANCE: Interaction
 INTERACTION_SEARCH_TYPE: Interaction
 INTERACTION_CREATE: Interaction
 INTERACTION_UPDATE: Interaction
+INTERACTION_PATCH: Interaction
+INTERACTION_DELETE: Interaction
+INTERACTION_BATCH: Interaction
+INTERACTION_TRANSACTION: Interaction
 
 class GetCapabilitiesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("fhir_version", "software_version", "types", "storage_capabilities", "max_body", "definitions_digest")
+    __slots__ = ("fhir_version", "software_version", "types", "storage_capabilities", "max_body", "definitions_digest", "interactions")
     FHIR_VERSION_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
     STORAGE_CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     MAX_BODY_FIELD_NUMBER: _ClassVar[int]
     DEFINITIONS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    INTERACTIONS_FIELD_NUMBER: _ClassVar[int]
     fhir_version: str
     software_version: str
     types: _containers.RepeatedCompositeFieldContainer[TypeCapability]
     storage_capabilities: _containers.RepeatedScalarFieldContainer[str]
     max_body: int
     definitions_digest: str
-    def __init__(self, fhir_version: _Optional[str] = ..., software_version: _Optional[str] = ..., types: _Optional[_Iterable[_Union[TypeCapability, _Mapping]]] = ..., storage_capabilities: _Optional[_Iterable[str]] = ..., max_body: _Optional[int] = ..., definitions_digest: _Optional[str] = ...) -> None: ...
+    interactions: _containers.RepeatedScalarFieldContainer[Interaction]
+    def __init__(self, fhir_version: _Optional[str] = ..., software_version: _Optional[str] = ..., types: _Optional[_Iterable[_Union[TypeCapability, _Mapping]]] = ..., storage_capabilities: _Optional[_Iterable[str]] = ..., max_body: _Optional[int] = ..., definitions_digest: _Optional[str] = ..., interactions: _Optional[_Iterable[_Union[Interaction, str]]] = ...) -> None: ...
 
 class TypeCapability(_message.Message):
     __slots__ = ("resource_type", "interactions", "search_parameters", "supported_profiles")

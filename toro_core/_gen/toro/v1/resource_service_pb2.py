@@ -22,52 +22,72 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from toro_core._gen.toro.v1 import capability_service_pb2 as toro_dot_v1_dot_capability__service__pb2
+from toro_core._gen.toro.v1 import exposure_pb2 as toro_dot_v1_dot_exposure__pb2
 from toro_core._gen.toro.v1 import resource_pb2 as toro_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"_\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\"=\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"{\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\"N\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xf4\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x13\n\x0b\x63ompartment\x18\x06 \x01(\t\x12#\n\x08\x65xposure\x18\x07 \x01(\x0b\x32\x11.toro.v1.Exposure\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\"\"\n\x08\x45xposure\x12\x16\n\x0eresource_types\x18\x01 \x03(\t\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xd7\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\tB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*Y\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x12\x17\n\x13SEARCH_MODE_INCLUDE\x10\x02\x32\xf6\x03\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etoro/v1/resource_service.proto\x12\x07toro.v1\x1a toro/v1/capability_service.proto\x1a\x16toro/v1/exposure.proto\x1a\x16toro/v1/resource.proto\"I\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12\x11\n\tmax_bytes\x18\x03 \x01(\x03\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"8\n\x14\x46\x65tchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nversion_id\x18\x02 \x01(\t\"K\n\x15\x46\x65tchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"\x8d\x01\n\x15\x43reateResourceRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12!\n\x07\x63ontent\x18\x03 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x04 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"N\n\x16\x43reateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xa9\x01\n\x15UpdateResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x06 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"N\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xb8\x01\n\x14PatchResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x14.toro.v1.PatchFormat\x12\r\n\x05patch\x18\x03 \x01(\x0c\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12,\n\nconditions\x18\x06 \x03(\x0b\x32\x18.toro.v1.SearchParameter\"<\n\x15PatchResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\"y\n\x15\x44\x65leteResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12,\n\nconditions\x18\x03 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12\x16\n\x0e\x61llow_multiple\x18\x04 \x01(\x08\">\n\x16\x44\x65leteResourceResponse\x12$\n\tdeletions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\"\xd2\x01\n\x13\x43ommitBundleRequest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12#\n\x08\x65xposure\x18\x02 \x01(\x0b\x32\x11.toro.v1.Exposure\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x16\n\x0e\x61llow_multiple\x18\x04 \x01(\x08\x12!\n\x07\x63ontent\x18\x05 \x01(\x0e\x32\x10.toro.v1.Content\x12#\n\x08handling\x18\x06 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x11\n\tmax_bytes\x18\x07 \x01(\x03\"h\n\x14\x43ommitBundleResponse\x12)\n\x0binteraction\x18\x01 \x01(\x0e\x32\x14.toro.v1.Interaction\x12%\n\x07results\x18\x02 \x03(\x0b\x32\x14.toro.v1.EntryResult\"\x85\x02\n\x0b\x45ntryResult\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.toro.v1.EntryOutcome\x12%\n\x08resource\x18\x02 \x01(\x0b\x32\x11.toro.v1.ResourceH\x00\x12\x32\n\x06search\x18\x03 \x01(\x0b\x32 .toro.v1.SearchResourcesResponseH\x00\x12\x31\n\x08versions\x18\x04 \x01(\x0b\x32\x1d.toro.v1.ListVersionsResponseH\x00\x12(\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x15.toro.v1.EntryFailureH\x00\x12\x0c\n\x04name\x18\x06 \x01(\tB\x08\n\x06result\"L\n\x0c\x45ntryFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x06issues\x18\x03 \x03(\x0b\x32\x0e.toro.v1.Issue\"A\n\x0fSearchParameter\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08modifier\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\xf4\x01\n\x16SearchResourcesRequest\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12,\n\nparameters\x18\x02 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12#\n\x08handling\x18\x03 \x01(\x0e\x32\x11.toro.v1.Handling\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x13\n\x0b\x63ompartment\x18\x06 \x01(\t\x12#\n\x08\x65xposure\x18\x07 \x01(\x0b\x32\x11.toro.v1.Exposure\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\"U\n\x0bSearchEntry\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.toro.v1.Resource\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.toro.v1.SearchMode\"\xd7\x01\n\x17SearchResourcesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.toro.v1.SearchEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x06issues\x18\x04 \x03(\x0b\x32\x0e.toro.v1.Issue\x12)\n\x07\x61pplied\x18\x05 \x03(\x0b\x32\x18.toro.v1.SearchParameter\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\tB\x08\n\x06_total\"]\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\"r\n\x14ListVersionsResponse\x12#\n\x08versions\x18\x01 \x03(\x0b\x32\x11.toro.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total*4\n\x07\x43ontent\x12\x17\n\x13\x43ONTENT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43ONTENT_FULL\x10\x01*]\n\x0bPatchFormat\x12\x1c\n\x18PATCH_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PATCH_FORMAT_JSON\x10\x01\x12\x19\n\x15PATCH_FORMAT_FHIRPATH\x10\x02*\xe9\x01\n\x0c\x45ntryOutcome\x12\x1d\n\x19\x45NTRY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NTRY_OUTCOME_CREATED\x10\x01\x12\x19\n\x15\x45NTRY_OUTCOME_UPDATED\x10\x02\x12\x17\n\x13\x45NTRY_OUTCOME_FOUND\x10\x03\x12\x19\n\x15\x45NTRY_OUTCOME_DELETED\x10\x04\x12\x16\n\x12\x45NTRY_OUTCOME_READ\x10\x05\x12\x1e\n\x1a\x45NTRY_OUTCOME_NOT_MODIFIED\x10\x06\x12\x18\n\x14\x45NTRY_OUTCOME_FAILED\x10\x07*O\n\x08Handling\x12\x18\n\x14HANDLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fHANDLING_STRICT\x10\x01\x12\x14\n\x10HANDLING_LENIENT\x10\x02*Y\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_MODE_MATCH\x10\x01\x12\x17\n\x13SEARCH_MODE_INCLUDE\x10\x02\x32\xe6\x05\n\x0fResourceService\x12H\n\x0bGetResource\x12\x1b.toro.v1.GetResourceRequest\x1a\x1c.toro.v1.GetResourceResponse\x12P\n\rFetchResource\x12\x1d.toro.v1.FetchResourceRequest\x1a\x1e.toro.v1.FetchResourceResponse0\x01\x12Q\n\x0e\x43reateResource\x12\x1e.toro.v1.CreateResourceRequest\x1a\x1f.toro.v1.CreateResourceResponse\x12Q\n\x0eUpdateResource\x12\x1e.toro.v1.UpdateResourceRequest\x1a\x1f.toro.v1.UpdateResourceResponse\x12N\n\rPatchResource\x12\x1d.toro.v1.PatchResourceRequest\x1a\x1e.toro.v1.PatchResourceResponse\x12Q\n\x0e\x44\x65leteResource\x12\x1e.toro.v1.DeleteResourceRequest\x1a\x1f.toro.v1.DeleteResourceResponse\x12K\n\x0c\x43ommitBundle\x12\x1c.toro.v1.CommitBundleRequest\x1a\x1d.toro.v1.CommitBundleResponse\x12T\n\x0fSearchResources\x12\x1f.toro.v1.SearchResourcesRequest\x1a .toro.v1.SearchResourcesResponse\x12K\n\x0cListVersions\x12\x1c.toro.v1.ListVersionsRequest\x1a\x1d.toro.v1.ListVersionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'toro.v1.resource_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTENT']._serialized_start=1568
-  _globals['_CONTENT']._serialized_end=1620
-  _globals['_HANDLING']._serialized_start=1622
-  _globals['_HANDLING']._serialized_end=1701
-  _globals['_SEARCHMODE']._serialized_start=1703
-  _globals['_SEARCHMODE']._serialized_end=1792
-  _globals['_GETRESOURCEREQUEST']._serialized_start=67
-  _globals['_GETRESOURCEREQUEST']._serialized_end=140
-  _globals['_GETRESOURCERESPONSE']._serialized_start=142
-  _globals['_GETRESOURCERESPONSE']._serialized_end=200
-  _globals['_FETCHRESOURCEREQUEST']._serialized_start=202
-  _globals['_FETCHRESOURCEREQUEST']._serialized_end=258
-  _globals['_FETCHRESOURCERESPONSE']._serialized_start=260
-  _globals['_FETCHRESOURCERESPONSE']._serialized_end=335
-  _globals['_CREATERESOURCEREQUEST']._serialized_start=337
-  _globals['_CREATERESOURCEREQUEST']._serialized_end=432
-  _globals['_CREATERESOURCERESPONSE']._serialized_start=434
-  _globals['_CREATERESOURCERESPONSE']._serialized_end=495
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=497
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=620
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=622
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=700
-  _globals['_SEARCHPARAMETER']._serialized_start=702
-  _globals['_SEARCHPARAMETER']._serialized_end=767
-  _globals['_SEARCHRESOURCESREQUEST']._serialized_start=770
-  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=1014
-  _globals['_EXPOSURE']._serialized_start=1016
-  _globals['_EXPOSURE']._serialized_end=1050
-  _globals['_SEARCHENTRY']._serialized_start=1052
-  _globals['_SEARCHENTRY']._serialized_end=1137
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=1140
-  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=1355
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1357
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1450
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1452
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1566
-  _globals['_RESOURCESERVICE']._serialized_start=1795
-  _globals['_RESOURCESERVICE']._serialized_end=2297
+  _globals['_CONTENT']._serialized_start=2798
+  _globals['_CONTENT']._serialized_end=2850
+  _globals['_PATCHFORMAT']._serialized_start=2852
+  _globals['_PATCHFORMAT']._serialized_end=2945
+  _globals['_ENTRYOUTCOME']._serialized_start=2948
+  _globals['_ENTRYOUTCOME']._serialized_end=3181
+  _globals['_HANDLING']._serialized_start=3183
+  _globals['_HANDLING']._serialized_end=3262
+  _globals['_SEARCHMODE']._serialized_start=3264
+  _globals['_SEARCHMODE']._serialized_end=3353
+  _globals['_GETRESOURCEREQUEST']._serialized_start=125
+  _globals['_GETRESOURCEREQUEST']._serialized_end=198
+  _globals['_GETRESOURCERESPONSE']._serialized_start=200
+  _globals['_GETRESOURCERESPONSE']._serialized_end=258
+  _globals['_FETCHRESOURCEREQUEST']._serialized_start=260
+  _globals['_FETCHRESOURCEREQUEST']._serialized_end=316
+  _globals['_FETCHRESOURCERESPONSE']._serialized_start=318
+  _globals['_FETCHRESOURCERESPONSE']._serialized_end=393
+  _globals['_CREATERESOURCEREQUEST']._serialized_start=396
+  _globals['_CREATERESOURCEREQUEST']._serialized_end=537
+  _globals['_CREATERESOURCERESPONSE']._serialized_start=539
+  _globals['_CREATERESOURCERESPONSE']._serialized_end=617
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=620
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=789
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=791
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=869
+  _globals['_PATCHRESOURCEREQUEST']._serialized_start=872
+  _globals['_PATCHRESOURCEREQUEST']._serialized_end=1056
+  _globals['_PATCHRESOURCERESPONSE']._serialized_start=1058
+  _globals['_PATCHRESOURCERESPONSE']._serialized_end=1118
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1120
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1241
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1243
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1305
+  _globals['_COMMITBUNDLEREQUEST']._serialized_start=1308
+  _globals['_COMMITBUNDLEREQUEST']._serialized_end=1518
+  _globals['_COMMITBUNDLERESPONSE']._serialized_start=1520
+  _globals['_COMMITBUNDLERESPONSE']._serialized_end=1624
+  _globals['_ENTRYRESULT']._serialized_start=1627
+  _globals['_ENTRYRESULT']._serialized_end=1888
+  _globals['_ENTRYFAILURE']._serialized_start=1890
+  _globals['_ENTRYFAILURE']._serialized_end=1966
+  _globals['_SEARCHPARAMETER']._serialized_start=1968
+  _globals['_SEARCHPARAMETER']._serialized_end=2033
+  _globals['_SEARCHRESOURCESREQUEST']._serialized_start=2036
+  _globals['_SEARCHRESOURCESREQUEST']._serialized_end=2280
+  _globals['_SEARCHENTRY']._serialized_start=2282
+  _globals['_SEARCHENTRY']._serialized_end=2367
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_start=2370
+  _globals['_SEARCHRESOURCESRESPONSE']._serialized_end=2585
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=2587
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=2680
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2682
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=2796
+  _globals['_RESOURCESERVICE']._serialized_start=3356
+  _globals['_RESOURCESERVICE']._serialized_end=4098
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,5 @@
+from toro_core._gen.toro.v1 import capability_service_pb2 as _capability_service_pb2
+from toro_core._gen.toro.v1 import exposure_pb2 as _exposure_pb2
 from toro_core._gen.toro.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -13,6 +15,23 @@ class Content(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTENT_UNSPECIFIED: _ClassVar[Content]
     CONTENT_FULL: _ClassVar[Content]
 
+class PatchFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PATCH_FORMAT_UNSPECIFIED: _ClassVar[PatchFormat]
+    PATCH_FORMAT_JSON: _ClassVar[PatchFormat]
+    PATCH_FORMAT_FHIRPATH: _ClassVar[PatchFormat]
+
+class EntryOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENTRY_OUTCOME_UNSPECIFIED: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_CREATED: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_UPDATED: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_FOUND: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_DELETED: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_READ: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_NOT_MODIFIED: _ClassVar[EntryOutcome]
+    ENTRY_OUTCOME_FAILED: _ClassVar[EntryOutcome]
+
 class Handling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     HANDLING_UNSPECIFIED: _ClassVar[Handling]
@@ -26,6 +45,17 @@ class SearchMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SEARCH_MODE_INCLUDE: _ClassVar[SearchMode]
 CONTENT_UNSPECIFIED: Content
 CONTENT_FULL: Content
+PATCH_FORMAT_UNSPECIFIED: PatchFormat
+PATCH_FORMAT_JSON: PatchFormat
+PATCH_FORMAT_FHIRPATH: PatchFormat
+ENTRY_OUTCOME_UNSPECIFIED: EntryOutcome
+ENTRY_OUTCOME_CREATED: EntryOutcome
+ENTRY_OUTCOME_UPDATED: EntryOutcome
+ENTRY_OUTCOME_FOUND: EntryOutcome
+ENTRY_OUTCOME_DELETED: EntryOutcome
+ENTRY_OUTCOME_READ: EntryOutcome
+ENTRY_OUTCOME_NOT_MODIFIED: EntryOutcome
+ENTRY_OUTCOME_FAILED: EntryOutcome
 HANDLING_UNSPECIFIED: Handling
 HANDLING_STRICT: Handling
 HANDLING_LENIENT: Handling
@@ -66,34 +96,40 @@ class FetchResourceResponse(_message.Message):
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class CreateResourceRequest(_message.Message):
-    __slots__ = ("resource_type", "json", "content")
+    __slots__ = ("resource_type", "json", "content", "conditions")
     RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     resource_type: str
     json: bytes
     content: Content
-    def __init__(self, resource_type: _Optional[str] = ..., json: _Optional[bytes] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
+    conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    def __init__(self, resource_type: _Optional[str] = ..., json: _Optional[bytes] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
 
 class CreateResourceResponse(_message.Message):
-    __slots__ = ("resource",)
+    __slots__ = ("resource", "created")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+    created: bool
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
 
 class UpdateResourceRequest(_message.Message):
-    __slots__ = ("name", "json", "etag", "allow_missing", "content")
+    __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions")
     NAME_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     json: bytes
     etag: str
     allow_missing: bool
     content: Content
-    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ...) -> None: ...
+    conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceResponse(_message.Message):
     __slots__ = ("resource", "created")
@@ -102,6 +138,98 @@ class UpdateResourceResponse(_message.Message):
     resource: _resource_pb2.Resource
     created: bool
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+
+class PatchResourceRequest(_message.Message):
+    __slots__ = ("name", "format", "patch", "etag", "content", "conditions")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PATCH_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    format: PatchFormat
+    patch: bytes
+    etag: str
+    content: Content
+    conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    def __init__(self, name: _Optional[str] = ..., format: _Optional[_Union[PatchFormat, str]] = ..., patch: _Optional[bytes] = ..., etag: _Optional[str] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
+
+class PatchResourceResponse(_message.Message):
+    __slots__ = ("resource",)
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+
+class DeleteResourceRequest(_message.Message):
+    __slots__ = ("name", "etag", "conditions", "allow_multiple")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MULTIPLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    etag: str
+    conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
+    allow_multiple: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., allow_multiple: _Optional[bool] = ...) -> None: ...
+
+class DeleteResourceResponse(_message.Message):
+    __slots__ = ("deletions",)
+    DELETIONS_FIELD_NUMBER: _ClassVar[int]
+    deletions: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]
+    def __init__(self, deletions: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ...) -> None: ...
+
+class CommitBundleRequest(_message.Message):
+    __slots__ = ("json", "exposure", "allow_missing", "allow_multiple", "content", "handling", "max_bytes")
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_MULTIPLE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    HANDLING_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    json: bytes
+    exposure: _exposure_pb2.Exposure
+    allow_missing: bool
+    allow_multiple: bool
+    content: Content
+    handling: Handling
+    max_bytes: int
+    def __init__(self, json: _Optional[bytes] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ..., allow_missing: _Optional[bool] = ..., allow_multiple: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., handling: _Optional[_Union[Handling, str]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class CommitBundleResponse(_message.Message):
+    __slots__ = ("interaction", "results")
+    INTERACTION_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    interaction: _capability_service_pb2.Interaction
+    results: _containers.RepeatedCompositeFieldContainer[EntryResult]
+    def __init__(self, interaction: _Optional[_Union[_capability_service_pb2.Interaction, str]] = ..., results: _Optional[_Iterable[_Union[EntryResult, _Mapping]]] = ...) -> None: ...
+
+class EntryResult(_message.Message):
+    __slots__ = ("outcome", "resource", "search", "versions", "failure", "name")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    outcome: EntryOutcome
+    resource: _resource_pb2.Resource
+    search: SearchResourcesResponse
+    versions: ListVersionsResponse
+    failure: EntryFailure
+    name: str
+    def __init__(self, outcome: _Optional[_Union[EntryOutcome, str]] = ..., resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., search: _Optional[_Union[SearchResourcesResponse, _Mapping]] = ..., versions: _Optional[_Union[ListVersionsResponse, _Mapping]] = ..., failure: _Optional[_Union[EntryFailure, _Mapping]] = ..., name: _Optional[str] = ...) -> None: ...
+
+class EntryFailure(_message.Message):
+    __slots__ = ("code", "reason", "issues")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    reason: str
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class SearchParameter(_message.Message):
     __slots__ = ("code", "modifier", "values")
@@ -129,15 +257,9 @@ class SearchResourcesRequest(_message.Message):
     page_token: str
     max_bytes: int
     compartment: str
-    exposure: Exposure
+    exposure: _exposure_pb2.Exposure
     explain: bool
-    def __init__(self, resource_type: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., handling: _Optional[_Union[Handling, str]] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ..., compartment: _Optional[str] = ..., exposure: _Optional[_Union[Exposure, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
-
-class Exposure(_message.Message):
-    __slots__ = ("resource_types",)
-    RESOURCE_TYPES_FIELD_NUMBER: _ClassVar[int]
-    resource_types: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, resource_types: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, resource_type: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., handling: _Optional[_Union[Handling, str]] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ..., compartment: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class SearchEntry(_message.Message):
     __slots__ = ("resource", "mode")

@@ -55,6 +55,21 @@ class ResourceServiceStub:
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.SerializeToString,
                 response_deserializer=toro_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.FromString,
                 _registered_method=True)
+        self.PatchResource = channel.unary_unary(
+                '/toro.v1.ResourceService/PatchResource',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.PatchResourceRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.PatchResourceResponse.FromString,
+                _registered_method=True)
+        self.DeleteResource = channel.unary_unary(
+                '/toro.v1.ResourceService/DeleteResource',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.FromString,
+                _registered_method=True)
+        self.CommitBundle = channel.unary_unary(
+                '/toro.v1.ResourceService/CommitBundle',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.FromString,
+                _registered_method=True)
         self.SearchResources = channel.unary_unary(
                 '/toro.v1.ResourceService/SearchResources',
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.SearchResourcesRequest.SerializeToString,
@@ -99,6 +114,27 @@ class ResourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PatchResource(self, request, context):
+        """Change parts of a resource. https://hl7.org/fhir/R4/http.html#patch
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteResource(self, request, context):
+        """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitBundle(self, request, context):
+        """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchResources(self, request, context):
         """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html
         """
@@ -135,6 +171,21 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.UpdateResource,
                     request_deserializer=toro_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.FromString,
                     response_serializer=toro_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.SerializeToString,
+            ),
+            'PatchResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.PatchResource,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.PatchResourceRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.PatchResourceResponse.SerializeToString,
+            ),
+            'DeleteResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteResource,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.SerializeToString,
+            ),
+            'CommitBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitBundle,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.SerializeToString,
             ),
             'SearchResources': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchResources,
@@ -256,6 +307,87 @@ class ResourceService:
             '/toro.v1.ResourceService/UpdateResource',
             toro_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.SerializeToString,
             toro_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PatchResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toro.v1.ResourceService/PatchResource',
+            toro_dot_v1_dot_resource__service__pb2.PatchResourceRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.PatchResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toro.v1.ResourceService/DeleteResource',
+            toro_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toro.v1.ResourceService/CommitBundle',
+            toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

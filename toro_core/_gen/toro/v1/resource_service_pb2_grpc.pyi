@@ -41,6 +41,12 @@ class ResourceServiceStub:
     """Store a new resource under an id the server assigns. https://hl7.org/fhir/R4/http.html#create"""
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+    PatchResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.PatchResourceRequest, _resource_service_pb2.PatchResourceResponse]
+    """Change parts of a resource. https://hl7.org/fhir/R4/http.html#patch"""
+    DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]
+    """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete"""
+    CommitBundle: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]
+    """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
@@ -59,6 +65,12 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Store a new resource under an id the server assigns. https://hl7.org/fhir/R4/http.html#create"""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+    PatchResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.PatchResourceRequest, _resource_service_pb2.PatchResourceResponse]  # type: ignore[assignment]
+    """Change parts of a resource. https://hl7.org/fhir/R4/http.html#patch"""
+    DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
+    """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete"""
+    CommitBundle: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]  # type: ignore[assignment]
+    """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
@@ -98,6 +110,30 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.UpdateResourceResponse, _abc.Awaitable[_resource_service_pb2.UpdateResourceResponse]]:
         """Store a new version of a resource. https://hl7.org/fhir/R4/http.html#update"""
+
+    @_abc_1.abstractmethod
+    def PatchResource(
+        self,
+        request: _resource_service_pb2.PatchResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.PatchResourceResponse, _abc.Awaitable[_resource_service_pb2.PatchResourceResponse]]:
+        """Change parts of a resource. https://hl7.org/fhir/R4/http.html#patch"""
+
+    @_abc_1.abstractmethod
+    def DeleteResource(
+        self,
+        request: _resource_service_pb2.DeleteResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.DeleteResourceResponse, _abc.Awaitable[_resource_service_pb2.DeleteResourceResponse]]:
+        """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete"""
+
+    @_abc_1.abstractmethod
+    def CommitBundle(
+        self,
+        request: _resource_service_pb2.CommitBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.CommitBundleResponse, _abc.Awaitable[_resource_service_pb2.CommitBundleResponse]]:
+        """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
 
     @_abc_1.abstractmethod
     def SearchResources(

@@ -1,0 +1,343 @@
+"""Whatever the grants and whatever the call: nothing outside the grants comes back, and what is hidden looks absent.
+
+The oracle reads the JSON by itself and shares nothing with search or access.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toro_core.assembly import service_on
+from toro_core.auth.clients import Clients
+from toro_core.auth.signer import new_client_key, read_private_key, sign_assertion
+from toro_core.local import LocalTransport
+from toro_core.plugins import open_storage
+from toro_core.settings import Settings
+from toro_core.storage import Key, Storage, Write
+from toro_core.v1 import (
+    CallError,
+    Content,
+    Core,
+    CreateResourceRequest,
+    ExchangeAssertionRequest,
+    FetchResourceRequest,
+    GetResourceRequest,
+    ListVersionsRequest,
+    Metadata,
+    Resource,
+    SearchParameter,
+    SearchResourcesRequest,
+    UpdateResourceRequest,
+)
+
+SYSTEM = "http://terminology.hl7.org/CodeSystem/observation-category"
+CATEGORIES = ("laboratory", "vital-signs")
+STATUSES = ("final", "amended")
+PATIENTS = ("Patient/p1", "Patient/p2")
+IDS = [f"Observation/o{number}" for number in range(8)] + [*PATIENTS, "Observation/absent", "Patient/absent"]
+CONSTRAINTS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    f"category={SYSTEM}|laboratory": lambda r: "laboratory" in codes(r),
+    "category=vital-signs": lambda r: "vital-signs" in codes(r),
+    f"category={SYSTEM}|laboratory,{SYSTEM}|vital-signs": lambda r: bool(codes(r)),
+    "status=final": lambda r: r.get("status") == "final",
+    "patient=Patient/p1": lambda r: r.get("subject") == {"reference": "Patient/p1"},
+    "status=amended&patient=Patient/p2": lambda r: (
+        r.get("status") == "amended" and r.get("subject") == {"reference": "Patient/p2"}
+    ),
+    "gender=female": lambda r: r.get("gender") == "female",
+    "_id=o1,p1": lambda r: r.get("id") in ("o1", "p1"),
+}
+
+
+def codes(resource: dict[str, Any]) -> list[str]:
+    return [coding["code"] for one in resource.get("category", ()) for coding in one["coding"]]
+
+
+def observation(id: str, category: str, status: str, patient: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": id,
+        "status": status,
+        "category": [{"coding": [{"system": SYSTEM, "code": category}]}],
+        "code": {"text": "x"},
+        "subject": {"reference": patient},
+    }
+
+
+@dataclass
+class World:
+    """A core with a known content, and every version that was ever stored."""
+
+    storage: Storage
+    core: Core
+    settings: Settings
+    key: bytes
+    truth: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    async def come_in(self, *scopes: str) -> tuple[Metadata, tuple[str, ...]]:
+        """Return the metadata of a caller with these scopes, and which of them count."""
+        url = self.settings.token_url()
+        assertion = sign_assertion(read_private_key(self.key), client_id="partner", token_url=url)
+        answer = await self.core.ExchangeAssertion(
+            ExchangeAssertionRequest(assertion=assertion, scopes=scopes, token_url=url)
+        )
+        return (("authorization", f"Bearer {answer.access_token}"),), tuple(answer.scopes)
+
+    def note(self, resource: Resource) -> None:
+        self.truth[resource.name, resource.etag] = json.loads(resource.json)
+
+
+@asynccontextmanager
+async def made(folder: Path) -> AsyncIterator[World]:
+    options = Settings(storage=f"sqlite:///{folder}/toro.db", base_url="https://fhir.example.org")
+    async with open_storage(options.storage) as storage:
+        private, public = new_client_key()
+        jwks = json.dumps({"keys": [public]}).encode()
+        await Clients(storage).add(name="Partner", scopes=("system/*.cruds",), jwks=jwks, client_id="partner")
+        core = Core(LocalTransport(service_on(storage, options)))
+        world = World(storage, core, options, json.dumps(private).encode())
+        await fill(world)
+        yield world
+
+
+async def fill(world: World) -> None:
+    """Store patients and Observations: of one category throughout, moved between them, and deleted at either end."""
+    metadata, _ = await world.come_in("system/*.cruds")
+    put: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": name.partition("/")[2], "gender": gender}
+        for name, gender in zip(PATIENTS, ("female", "male"), strict=True)
+    ]
+    for number, name in enumerate(IDS[:8]):
+        for moved in ((0,), (1,), (0, 1), (1, 0))[number % 4]:
+            id, patient = name.partition("/")[2], PATIENTS[number // 4]
+            put.append(observation(id, CATEGORIES[moved], STATUSES[number % 2], patient))
+    for resource in put:
+        await write(world, metadata, f"{resource['resourceType']}/{resource['id']}", resource)
+    for name in IDS[4:8:3]:
+        await world.storage.commit([Write(key=Key(*name.split("/")), body=None)])
+
+
+async def write(world: World, metadata: Metadata, name: str, resource: dict[str, Any]) -> Resource:
+    request = UpdateResourceRequest(
+        name=name, json=json.dumps(resource).encode(), allow_missing=True, content=Content.CONTENT_FULL
+    )
+    stored = (await world.core.UpdateResource(request, metadata=metadata)).resource
+    world.note(stored)
+    return stored
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, World]]:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        world = runner.run(stack.enter_async_context(made(tmp_path_factory.mktemp("leaks"))))
+        yield runner, world
+        runner.run(stack.aclose())
+
+
+def allows(scope: str, permission: str, resource: dict[str, Any]) -> bool:
+    """Say whether a scope allows this with that content, by reading both plainly."""
+    type_, _, rest = scope.removeprefix("system/").partition(".")
+    permissions, _, constraint = rest.partition("?")
+    if type_ not in ("*", resource["resourceType"]) or permission not in permissions:
+        return False
+    return not constraint or CONSTRAINTS[constraint](resource)
+
+
+def allowed(scopes: tuple[str, ...], permission: str, resource: dict[str, Any]) -> bool:
+    return any(allows(scope, permission, resource) for scope in scopes)
+
+
+scopes_given = st.lists(
+    st.builds(
+        "system/{}.{}{}".format,
+        st.sampled_from(["Observation", "Observation", "Patient", "*"]),
+        st.sampled_from(["r", "s", "rs", "cu", "cruds", "cruds"]),
+        st.sampled_from(["", *(f"?{constraint}" for constraint in CONSTRAINTS)]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+searches = st.dictionaries(
+    st.sampled_from(["category", "status", "patient", "_id", "_count", "_sort", "_total", "_lastUpdated"]),
+    st.none(),
+    max_size=3,
+).flatmap(
+    lambda chosen: st.fixed_dictionaries(
+        {
+            code: st.sampled_from(
+                {
+                    "category": [*CATEGORIES, f"{SYSTEM}|"],
+                    "status": [*STATUSES],
+                    "patient": [*PATIENTS],
+                    "_id": ["o0", "o1", "o4"],
+                    "_count": ["0", "1", "2"],
+                    "_sort": ["_id", "-_lastUpdated", "status"],
+                    "_total": ["accurate", "none"],
+                    "_lastUpdated": ["ge2020"],
+                }[code]
+            )
+            for code in chosen
+        }
+    )
+)
+calls = st.one_of(
+    st.tuples(st.just("get"), st.sampled_from(IDS), st.sampled_from(["", "1", "2", "3"])),
+    st.tuples(st.just("fetch"), st.sampled_from(IDS), st.sampled_from(["", "1", "2"])),
+    st.tuples(st.just("versions"), st.sampled_from(IDS), st.sampled_from([1, 1, 2, 0])),
+    st.tuples(st.just("search"), st.sampled_from(["Observation", "Patient"]), searches),
+    st.tuples(st.just("search"), st.just("Observation"), st.just({"_count": "1"})),
+    st.tuples(
+        st.just("update"),
+        st.sampled_from(IDS[:8]),
+        st.sampled_from(CATEGORIES),
+        st.sampled_from(["", 'W/"1"', 'W/"2"']),
+    ),
+    st.tuples(st.just("create"), st.sampled_from(CATEGORIES), st.sampled_from(STATUSES), st.sampled_from(PATIENTS)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scopes=scopes_given, asked=st.lists(calls, min_size=2, max_size=8))
+def test_nothing_outside_the_grants_comes_back(
+    world: tuple[asyncio.Runner, World], scopes: list[str], asked: list[tuple[Any, ...]]
+) -> None:
+    runner, made_world = world
+    runner.run(explore(made_world, scopes, asked))
+
+
+async def explore(world: World, scopes: list[str], asked: list[tuple[Any, ...]]) -> None:
+    try:
+        metadata, granted = await world.come_in(*scopes)
+    except CallError as error:
+        if error.reason != "INVALID_SCOPE":
+            raise
+        return
+    for name, *arguments in asked:
+        try:
+            await PROBES[name](world, metadata, granted, *arguments)
+        except CallError as error:
+            await judge_refusal(world, metadata, granted, error, name, *arguments)
+
+
+def judge(world: World, granted: tuple[str, ...], permission: str, found: Resource) -> None:
+    """Refuse what no scope allows: a version by its content, a deletion by what it deleted."""
+    number = int(found.etag[3:-1])
+    shown = world.truth.get((found.name, found.etag)) or world.truth[found.name, f'W/"{number - 1}"']
+    assert allowed(granted, permission, shown), (granted, permission, found.name)
+    if found.json:
+        assert json.loads(found.json) == shown
+
+
+async def probe_get(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, version: str) -> None:
+    answer = await world.core.GetResource(GetResourceRequest(name=name, version_id=version), metadata=metadata)
+    judge(world, granted, "r", answer.resource)
+
+
+async def probe_fetch(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, version: str) -> None:
+    request = FetchResourceRequest(name=name, version_id=version)
+    async for part in world.core.FetchResource(request, metadata=metadata):
+        if part.resource.name:
+            judge(world, granted, "r", part.resource)
+
+
+async def probe_versions(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, size: int) -> None:
+    request = ListVersionsRequest(name=name, page_size=size)
+    seen = []
+    while True:
+        answer = await world.core.ListVersions(request, metadata=metadata)
+        for found in answer.versions:
+            judge(world, granted, "r", found)
+            seen.append(found.etag)
+        if not answer.next_page_token:
+            break
+        request = ListVersionsRequest(name=name, page_size=size, page_token=answer.next_page_token)
+    ours = [etag for (of, etag), body in world.truth.items() if of == name and allowed(granted, "r", body)]
+    assert seen, "who sees no version is told that there is no such resource"
+    assert set(seen) >= set(ours)
+    assert len(seen) == len(set(seen))
+
+
+async def probe_search(
+    world: World, metadata: Metadata, granted: tuple[str, ...], resource_type: str, parameters: dict[str, str]
+) -> None:
+    given = [SearchParameter(code=code, values=[value]) for code, value in parameters.items()]
+    request = SearchResourcesRequest(resource_type=resource_type, parameters=given)
+    names: list[str] = []
+    total = None
+    while True:
+        answer = await world.core.SearchResources(request, metadata=metadata)
+        total = answer.total if answer.HasField("total") else total
+        for entry in answer.entries:
+            judge(world, granted, "s", entry.resource)
+            names.append(entry.resource.name)
+        if not answer.next_page_token:
+            break
+        request = SearchResourcesRequest(resource_type=resource_type, page_token=answer.next_page_token)
+    assert len(names) == len(set(names))
+    if total is not None and parameters.get("_count") != "0":
+        assert total == len(names)
+
+
+async def probe_update(
+    world: World, metadata: Metadata, granted: tuple[str, ...], name: str, category: str, etag: str
+) -> None:
+    before = max((int(tag[3:-1]) for of, tag in world.truth if of == name), default=0)
+    body = observation(name.partition("/")[2], category, STATUSES[0], PATIENTS[0])
+    request = UpdateResourceRequest(name=name, json=json.dumps(body).encode(), etag=etag, content=Content.CONTENT_FULL)
+    stored = (await world.core.UpdateResource(request, metadata=metadata)).resource
+    assert allowed(granted, "u", world.truth[name, f'W/"{before}"'])
+    world.note(stored)
+    assert allowed(granted, "u", world.truth[name, stored.etag])
+
+
+async def probe_create(world: World, metadata: Metadata, granted: tuple[str, ...], *content: str) -> None:
+    body = observation("any", *content)
+    request = CreateResourceRequest(
+        resource_type="Observation", json=json.dumps(body).encode(), content=Content.CONTENT_FULL
+    )
+    stored = (await world.core.CreateResource(request, metadata=metadata)).resource
+    world.note(stored)
+    assert allowed(granted, "c", world.truth[stored.name, stored.etag])
+    await world.storage.commit([Write(key=Key(*stored.name.split("/")), body=None)])  # the next examples start alike
+
+
+PROBES: dict[str, Any] = {
+    "create": probe_create,
+    "fetch": probe_fetch,
+    "get": probe_get,
+    "search": probe_search,
+    "update": probe_update,
+    "versions": probe_versions,
+}
+
+
+async def judge_refusal(
+    world: World, metadata: Metadata, granted: tuple[str, ...], error: CallError, call: str, *arguments: Any
+) -> None:
+    """What is hidden is refused as the absent is, and what may be seen is not refused for want of a scope."""
+    if call in ("create", "search"):
+        assert error.reason in {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"}
+        return
+    name, *rest = arguments
+    permission = "u" if call == "update" else "r"
+    ours = any(of == name and allowed(granted, permission, body) for (of, _), body in world.truth.items())
+    if ours:
+        return
+    absent = f"{name.partition('/')[0]}/absent"
+    with pytest.raises(CallError) as caught:
+        await PROBES[call](world, metadata, granted, absent, *rest)
+    other = caught.value
+    texts = [issue.diagnostics.replace(name, absent) for issue in error.issues]
+    assert (error.code, error.reason) == (other.code, other.reason)
+    assert texts == [issue.diagnostics for issue in other.issues]
