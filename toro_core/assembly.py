@@ -15,6 +15,7 @@ from toro_core.matching import Matcher
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
+from toro_core.search.indexed import settle
 from toro_core.search.paging import PageTokens
 from toro_core.search.parse import SearchParser
 from toro_core.searching import Searcher
@@ -31,13 +32,15 @@ __all__ = ["open_service", "service_on"]
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the storage the settings name and a service on it; close the storage at the end."""
     async with open_storage(settings.storage) as storage:
-        yield service_on(storage, settings)
+        extractor = Extractor(load(), settings.own_bases())
+        await settle(storage, extractor)
+        yield service_on(storage, settings, extractor)
 
 
-def service_on(storage: Storage, settings: Settings) -> Service:
-    """Put a service together on an open storage."""
-    definitions = load()
-    extractor = Extractor(definitions, settings.own_bases())
+def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
+    """Put a service together on an open storage, with an extractor that has been settled on it where there is one."""
+    extractor = extractor or Extractor(load(), settings.own_bases())
+    definitions = extractor.definitions
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     access = Access(parser.constraint)
     authority = Authority(

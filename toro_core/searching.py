@@ -13,6 +13,7 @@ from toro_core.search.combine import all_of
 from toro_core.search.explain import explained
 from toro_core.search.extract import Extractor
 from toro_core.search.include import Includer
+from toro_core.search.indexed import COMPARTMENT
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
@@ -68,6 +69,7 @@ class Searcher:
     ) -> None:
         """Search this storage; `page_size` stands where a search has no `_count`."""
         self._storage = storage
+        self._extractor = extractor
         self._definitions = extractor.definitions
         self._parser = parser
         self._access = access
@@ -125,6 +127,9 @@ class Searcher:
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
         if compartment is not None:
+            if COMPARTMENT in self._extractor.pending.get(query.type, ()):
+                text = f"{query.type} resources were put into compartments by other rules; run `toro reindex`."
+                raise invalid_search("not-supported", text)
             criteria.append(Compartment(id=compartment.id))
         if types > 1 and any(parameter.code == "_sort" for parameter in query.applied):
             text = "Parameter `_sort` is supported for one type at a time: several types come one after the other."

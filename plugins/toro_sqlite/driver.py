@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toro_sqlite.nodes import Node, ranged
+from toro_sqlite.order import Phase
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
@@ -19,7 +20,7 @@ _FEW, _SMALL = 64, 1_000
 _SORTABLE = 5_000
 """A list up to here is sorted rather than looked for while the whole type is walked in order."""
 _MERGED = 64
-"""Posting lists merged at most."""
+"""Posting lists merged at most, where they are not alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +36,15 @@ class Access:
     bounds: Bounds
 
 
-def choose(reader: Reader, tid: int, node: Node, *, own_order: bool, descending: bool) -> Access:
-    """Choose by looking, up to a cap, at what each criterion lists; `own_order` is the order that posting lists are in."""
-    nodes = candidates(tid, node)
-    if not own_order:
+def choose(reader: Reader, node: Node, phase: Phase) -> Access:
+    """Choose for an order that begins with this phase, by looking, up to a cap, at what each criterion lists."""
+    nodes = candidates(phase.tid, node)
+    if not phase.own:
         driver = smallest(reader, nodes, node.bounds, (_FEW, _SMALL, _SORTABLE))
         return _access("scan" if driver is None else "sort", driver, node)
-    ordered = [each for each in nodes if each.bounds.tight or 0 < len(each.postings) <= _MERGED]
+    ordered = [each for each in nodes if each.bounds.tight or _is_merged(each)]
     others = [each for each in nodes if not any(each is one for one in ordered)]
-    driver = _driver(reader, tid, ordered, others, node.bounds, descending)
+    driver = _driver(reader, phase, ordered, others, node.bounds)
     if driver is None or driver.bounds.tight:
         return _access("scan", None, node)
     return _access("merge" if any(driver is each for each in ordered) else "sort", driver, node)
@@ -87,19 +88,23 @@ def listed_count(reader: Reader, node: Node, bounds: Bounds, cap: int) -> int:
 
 
 def _driver(
-    reader: Reader, tid: int, ordered: Sequence[Node], others: Sequence[Node], bounds: Bounds, descending: bool
+    reader: Reader, phase: Phase, ordered: Sequence[Node], others: Sequence[Node], bounds: Bounds
 ) -> Node | None:
     """Return what to read, None for the whole type; what is in order already is read no farther than a page needs."""
     if not ordered:
         return smallest(reader, others, UNBOUNDED, (_FEW, _SMALL, _SORTABLE))
     if len(ordered) == 1 and not others:
         return ordered[0]
-    starts = Starts(reader, tid, ordered, bounds, descending, _FEW)
+    starts = Starts(reader, phase, ordered, bounds, _FEW)
     found = starts.fewest()
     if found is None:
         # A slow list is not worth counting where another can be read in order.
         found = smallest(reader, [each for each in others if not each.slow], UNBOUNDED, (_SMALL,))
     return found or starts.sparsest()
+
+
+def _is_merged(node: Node) -> bool:
+    return bool(node.postings) and (len(node.postings) <= _MERGED or node.alike)
 
 
 def _access(how: Literal["merge", "sort", "scan"], driver: Node | None, node: Node) -> Access:

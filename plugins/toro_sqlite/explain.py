@@ -34,7 +34,7 @@ def _lines(reader: Reader, plan: SearchPlan) -> Iterator[str]:
         yield "SQLite finds nothing: no resource of the type has ever had such a value. Nothing is read."
         return
     order = phases(reader, tid, plan.sort)
-    access = choose(reader, tid, node, own_order=order[0].own, descending=order[0].descending)
+    access = choose(reader, node, order[0])
     yield f"SQLite {_how(access)}."
     if node is not EVERYTHING:
         yield from (_criterion(reader, each, each is access.driver) for each in node.conjuncts)

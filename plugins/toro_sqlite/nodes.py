@@ -45,6 +45,12 @@ class Node:
         return self.parts or (self,)
 
     @property
+    def alike(self) -> bool:
+        """Tell whether the posting lists are of one parameter and of numbers, so that a statement can go through all of them."""
+        first, *rest = self.postings
+        return first.table != "token" and all((each.table, each.pid) == (first.table, first.pid) for each in rest)
+
+    @property
     def rids(self) -> Sql | None:
         """List the resources that may match, some more than once; None where that is all of them."""
         return postings_rids(self.postings) if self.postings else self.listing

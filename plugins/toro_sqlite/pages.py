@@ -19,7 +19,8 @@ from toro_sqlite.order import Phase, phases, rank
 from toro_sqlite.query import Compiler
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, execute
-from toro_sqlite.walks import unordered, walks
+from toro_sqlite.walks import in_windows, unordered, walks
+from toro_sqlite.windows import windowed
 
 __all__ = ["count", "page", "sorted_here"]
 
@@ -36,7 +37,7 @@ def page(reader: Reader, plan: SearchPlan) -> Page:
     if tid is None or node is NOTHING:
         return Page(resources=(), cursor=None)
     order = phases(reader, tid, plan.sort)
-    access = choose(reader, tid, node, own_order=order[0].own, descending=order[0].descending)
+    access = choose(reader, node, order[0])
     start, after = (0, None) if plan.cursor is None else (int(plan.cursor[0] or 0), plan.cursor[1:])
     type_, limit, max_bytes = plan.type, plan.limit, plan.max_bytes
     resources: list[Stored] = []
@@ -89,6 +90,8 @@ def _found(
     """Give matches in the phase's order from after the position; what is not asked for is not read."""
     if sorted_here(phase, access):
         return _bodies(reader, keyed(reader, phase, unordered(phase, access), after, limit))
+    if in_windows(phase, access):
+        return stack.enter_context(closing(windowed(reader, phase, access, after, limit)))
     statements = walks(phase, access, after, limit)
     cursors = [stack.enter_context(closing(execute(reader.connection, sql))) for sql in statements]
     if not phase.rest:

@@ -7,12 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from toro_core.search.plan import MISSING
 from toro_sqlite.nodes import Node
+from toro_sqlite.order import Phase
 from toro_sqlite.ranges import Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
 
 __all__ = ["Starts"]
+
+_LOOKED = 16
+"""Lists of one criterion that are looked at."""
 
 
 class _Start(NamedTuple):
@@ -26,17 +31,16 @@ class _Start(NamedTuple):
 class Starts:
     """Looks at up to `cap` entries of the lists of each criterion, in one direction."""
 
-    def __init__(
-        self, reader: Reader, tid: int, nodes: Sequence[Node], bounds: Bounds, descending: bool, cap: int
-    ) -> None:
-        """Look within bounds of the sort value."""
+    def __init__(self, reader: Reader, phase: Phase, nodes: Sequence[Node], bounds: Bounds, cap: int) -> None:
+        """Look within bounds of the sort value, in the phase's direction."""
         self._reader = reader
-        self._tid = tid
+        self._tid = phase.tid
+        self._descending = phase.descending
         self._nodes = nodes
-        self._bounds = bounds
-        self._descending = descending
+        # Those without a sort value would seem to be very far away.
+        self._bounds = bounds.both(Bounds(high=MISSING - 1))
         self._cap = cap
-        self._starts = [self._look(node, bounds) for node in nodes]
+        self._starts = [self._look(node, self._bounds) for node in nodes]
 
     def fewest(self) -> Node | None:
         """Return the criterion with the fewest entries, None where all have too many to tell."""
@@ -48,10 +52,9 @@ class Starts:
         """Return the criterion whose first entries reach farthest in the order, from where all have begun."""
         firsts = [[start.first for start in starts if start.entries] for starts in self._starts]
         common = min(map(max, firsts)) if self._descending else max(map(min, firsts))
-        densities = [
-            sum(self._density(start, common) for start in self._from(node, starts, common))
-            for node, starts in zip(self._nodes, self._starts, strict=True)
-        ]
+        looked = [self._from(node, starts, common) for node, starts in zip(self._nodes, self._starts, strict=True)]
+        farthest = max((abs(start.last - common) for starts in looked for start in starts), default=0)
+        densities = [sum(self._density(start, common, farthest) for start in starts) for starts in looked]
         return self._nodes[densities.index(min(densities))]
 
     def _from(self, node: Node, starts: list[_Start], common: int) -> list[_Start]:
@@ -60,13 +63,16 @@ class Starts:
             return starts
         return self._look(node, self._bounds.both(Bounds(high=common) if self._descending else Bounds(low=common)))
 
-    @staticmethod
-    def _density(start: _Start, common: int) -> float:
-        return start.entries / (abs(start.last - common) + 1)
+    def _density(self, start: _Start, common: int, farthest: int) -> float:
+        # A list that has ended has nothing beyond its last entry either.
+        span = abs(start.last - common) if start.entries == self._cap else farthest
+        return start.entries / (span + 1)
 
     def _look(self, node: Node, bounds: Bounds) -> list[_Start]:
         if not node.bounds.tight:
-            return [self._start(posting.table, posting.where, bounds) for posting in node.postings]
+            # Of very many lists some stand for all.
+            step = -(-len(node.postings) // _LOOKED)
+            return [self._start(each.table, each.where, bounds) for each in node.postings[::step]] * step
         live = Sql("tid = ? AND sort IS NOT NULL", (self._tid,))
         return [self._start("resource INDEXED BY resource_sort", live, bounds)]
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from toro_core.errors import StorageBusy
 from toro_core.search.plan import SearchPlan
-from toro_core.storage import Capability, HistoryPlan, Key, Page, StateRecord, Storage, Stored, Write
+from toro_core.storage import Capability, HistoryPlan, Indexed, Key, Page, StateRecord, Storage, Stored, Write
 from toro_sqlite import pages, reads, state
 from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
@@ -19,6 +19,7 @@ from toro_sqlite.faults import fault
 from toro_sqlite.location import database_path, prepare
 from toro_sqlite.query import leaves
 from toro_sqlite.readers import Readers
+from toro_sqlite.reindexing import reindex
 from toro_sqlite.writer import Writer
 
 __all__ = ["SqliteStorage", "open_sqlite"]
@@ -80,6 +81,12 @@ class SqliteStorage:
         if not writes:
             return ()
         return await self._writer.submit(lambda transaction: commit(transaction, writes), weight=len(writes))
+
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        """Replace index rows."""
+        indexed = tuple(indexed)
+        if indexed:
+            await self._writer.submit(lambda transaction: reindex(transaction, indexed), weight=len(indexed))
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""

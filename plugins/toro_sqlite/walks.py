@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from toro_core.search.plan import Cursor
 from toro_sqlite.driver import Access
 from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
+from toro_sqlite.postings import ITEM
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
-__all__ = ["unordered", "walks"]
+__all__ = ["in_windows", "unordered", "walks", "window"]
 
+_CURSORS = 8
+"""Lists up to which each is read by a statement of its own."""
 _ROW = "r.rid, r.vid, r.id, r.sort, r.at, r.postings"
 """The columns of `keyed.Row` after its key."""
 
@@ -34,6 +39,28 @@ def walks(phase: Phase, access: Access, after: Cursor | None, limit: int) -> Seq
     They have a key and a rid, then what a page needs of the current version; where several keys decide, a row to be sorted.
     """
     return [_statement(scan, phase, access, after, limit) for scan in _scans(phase, access)]
+
+
+def in_windows(phase: Phase, access: Access) -> bool:
+    """Tell whether many lists are merged window by window."""
+    many = access.driver is not None and len(access.driver.postings) > _CURSORS and access.driver.alike
+    return access.how == "merge" and phase.own and not phase.rest and many
+
+
+def window(phase: Phase, access: Access, bounds: Bounds, after: Cursor | None, limit: int) -> Sql:
+    """Select, in order and each once, matches in the driver's lists whose sort values are within bounds."""
+    assert access.driver is not None  # noqa: S101 - there are lists
+    first, *_ = postings = access.driver.postings
+    scan = Scan(
+        source=Sql("json_each(?) l", (json.dumps([each.item for each in postings]),))
+        + Sql(f" CROSS JOIN {first.table} t ON t.param = ? AND t.{ITEM[first.table]} = l.value", (first.pid,)),
+        key="t.sort",
+        tie="t.rid",
+        rows="t",
+        joined=False,
+        where=Sql("1"),
+    )
+    return _statement(scan, phase, replace(access, bounds=bounds), after, limit, distinct=True)
 
 
 def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
@@ -67,7 +94,9 @@ def _collected(phase: Phase, access: Access) -> Scan:
     )
 
 
-def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sql:
+def _statement(
+    scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int, *, distinct: bool = False
+) -> Sql:
     # What a posting list's own columns answer is asked before the resource is looked up.
     joins, conditions = filtered(access.filters, scan.rows, "r")
     kept = [each.on(scan.rows, "r") for each in phase.keeps]
@@ -80,7 +109,8 @@ def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, l
     if phase.rest:
         return Sql(f"SELECT {scan.key}, {_ROW} FROM ") + ordered
     # The bodies are not carried through the sorter, and read one by one as they are taken.
-    first = Sql(f"SELECT {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + ordered
+    select = "SELECT DISTINCT" if distinct else "SELECT"
+    first = Sql(f"{select} {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + ordered
     return (
         Sql("SELECT h.key, h.rid, h.id, v.version, v.seq, v.at, v.json FROM (")
         + first
