@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -117,7 +118,7 @@ def changed(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> JsonObject:
         try:
             for step in path[:-1]:
                 node = node[step]
-            node[path[-1]] = junk
+            node[path[-1]] = deepcopy(junk)  # later changes write into it
         except (TypeError, KeyError, IndexError):
             continue  # an earlier change took the place away
     return resource
