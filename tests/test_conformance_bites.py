@@ -20,6 +20,7 @@ from toro_core.storage import (
     Absent,
     Capability,
     HistoryPlan,
+    Indexed,
     Key,
     Page,
     Rows,
@@ -53,6 +54,9 @@ class Sound:
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
         return await self.storage.commit(writes)
+
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        await self.storage.reindex(indexed)
 
     async def search(self, plan: SearchPlan) -> Page:
         return await self.storage.search(plan)

@@ -11,12 +11,13 @@ from toro_core.bundles.bundler import Bundler
 from toro_core.bundles.entries import EntryParser
 from toro_core.bundles.plan import Tools
 from toro_core.bundles.transaction import Transactor
-from toro_core.definitions import Definitions, load
+from toro_core.definitions import load
 from toro_core.matching import Matcher
 from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
+from toro_core.search.indexed import settle
 from toro_core.search.paging import PageTokens
 from toro_core.search.parse import SearchParser
 from toro_core.searching import Searcher
@@ -37,14 +38,16 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     async with open_storage(settings.storage) as storage:
         definitions = await definitions_of(storage)
         async with announced(storage, definitions):
-            yield service_on(storage, settings, definitions)
+            extractor = Extractor(definitions, settings.own_bases())
+            await settle(storage, extractor)
+            yield service_on(storage, settings, extractor)
 
 
-def service_on(storage: Storage, settings: Settings, definitions: Definitions | None = None) -> Service:
-    """Put a service together on an open storage, with the built-in definitions unless others are given."""
-    definitions = definitions or load()
+def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
+    """Put a service together on an open storage, with an extractor that has been settled on it where there is one."""
+    extractor = extractor or Extractor(load(), settings.own_bases())
+    definitions = extractor.definitions
     validator = Validator(definitions, policy=settings.profile_policy)
-    extractor = Extractor(definitions, settings.own_bases())
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     access = Access(parser.constraint)
     authority = Authority(

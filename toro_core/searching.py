@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from toro_core.access import Access, Decision, Forbidden
+from toro_core.access import Access, Decision, Forbidden, sees_everything
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
 from toro_core.search.explain import explained
 from toro_core.search.extract import Extractor
 from toro_core.search.include import Includer
+from toro_core.search.indexed import COMPARTMENT
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
@@ -68,6 +69,7 @@ class Searcher:
     ) -> None:
         """Search this storage; `page_size` stands where a search has no `_count`."""
         self._storage = storage
+        self._extractor = extractor
         self._definitions = extractor.definitions
         self._parser = parser
         self._access = access
@@ -93,13 +95,18 @@ class Searcher:
         return await self._answer(caller, search, asked, found, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:
-        """Say what a search does, in words and in the storage's own. Raises as `search` does."""
+        """Say what a search does, in words and in the storage's own, to who may read and search everything.
+
+        How a storage executes a plan tells how much of what there is, whatever a grant shows. Raises as `search` does.
+        """
+        if not sees_everything(caller):
+            raise Forbidden("system/*.rs")
         asked = await self._asked(caller, search)
         return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])
 
     async def _asked(self, caller: Caller, search: Search) -> _Asked:
         def clause_of(resource_type: str) -> Criterion | None:
-            return self._clause(caller, resource_type)
+            return self._access.visible(caller, resource_type)
 
         types, rest, issues = searched_types(search, self._definitions, clause_of)
         plans, queries = [], []
@@ -117,15 +124,12 @@ class Searcher:
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
         return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
 
-    def _clause(self, caller: Caller, resource_type: str) -> Criterion | None:
-        try:
-            return self._access.decide(caller, resource_type, "rs").clause
-        except Forbidden:
-            return None
-
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
         if compartment is not None:
+            if COMPARTMENT in self._extractor.pending.get(query.type, ()):
+                text = f"{query.type} resources were put into compartments by other rules; run `toro reindex`."
+                raise invalid_search("not-supported", text)
             criteria.append(Compartment(id=compartment.id))
         if types > 1 and any(parameter.code == "_sort" for parameter in query.applied):
             text = "Parameter `_sort` is supported for one type at a time: several types come one after the other."
@@ -176,7 +180,7 @@ class Searcher:
             caller,
             found,
             query.includes,
-            exposure=search.exposure,
+            readable=search.readable,
             max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
         )
         return Found(

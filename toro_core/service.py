@@ -14,7 +14,6 @@ from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
 from toro_core.bundles.bundler import Bundler
-from toro_core.bundles.exposed import readable
 from toro_core.capabilities import capabilities
 from toro_core.changes import Done
 from toro_core.definitions import Definitions
@@ -24,7 +23,8 @@ from toro_core.rejections import InvalidArgument, ResourceTooLarge
 from toro_core.resources import known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
-from toro_core.searching import Found, Search, Searcher
+from toro_core.search_messages import asked_search, search_answer
+from toro_core.searching import Searcher
 from toro_core.settings import Settings
 from toro_core.status import issue_message
 from toro_core.storage import HistoryPlan, Storage, Stored
@@ -52,8 +52,6 @@ from toro_core.v1 import (
     PatchResourceRequest,
     PatchResourceResponse,
     Resource,
-    SearchMode,
-    SearchParameter,
     SearchResourcesRequest,
     SearchResourcesResponse,
     UpdateResourceRequest,
@@ -63,7 +61,7 @@ from toro_core.v1 import (
 )
 from toro_core.v1 import Issue as IssueMessage
 from toro_core.validating import MODES, Validating
-from toro_core.write_requests import create_change, delete_change, parameters, patch_change, update_change
+from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
 __all__ = ["Parts", "Service"]
@@ -177,22 +175,14 @@ class Service:
         """Find resources."""
         max_bytes = _accepted(request.max_bytes)
         searcher, caller = self._parts.searcher, call.known_caller()
-        search = Search(
-            type=known_type(request.resource_type, self._types) if request.resource_type else "",
-            compartment=parse_name(request.compartment, self._types) if request.compartment else None,
-            parameters=parameters(request.parameters),
-            lenient=self._is_lenient(request.handling),
-            exposure=readable(request.exposure) if request.HasField("exposure") else None,
-        )
-        if request.page_token and request.parameters:
-            raise InvalidArgument("A page token comes alone; the parameters are part of it.")
+        search = asked_search(request, self._types, lenient=self._is_lenient(request.handling))
         if request.explain:
             return SearchResourcesResponse(explanation=await searcher.explain(caller, search))
         if request.page_token:
             found = await searcher.follow(caller, search, request.page_token)
         else:
             found = await searcher.search(caller, search)
-        return _search_answer(found, max_bytes)
+        return search_answer(found, max_bytes)
 
     def _is_lenient(self, asked: Handling) -> bool:
         if asked == Handling.HANDLING_UNSPECIFIED:
@@ -262,18 +252,3 @@ def _written(done: Done, content: Content) -> Resource | None:
 
 def _told(done: Done) -> list[IssueMessage]:
     return [issue_message(issue) for issue in done.issues]
-
-
-def _search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
-    answer = SearchResourcesResponse(
-        next_page_token=found.next_page_token,
-        issues=[issue_message(issue) for issue in found.issues],
-        applied=[SearchParameter(code=one.code, modifier=one.modifier, values=one.values) for one in found.applied],
-    )
-    if found.total is not None:
-        answer.total = found.total
-    for stored in found.matches:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
-    for stored in found.included:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_INCLUDE)
-    return answer

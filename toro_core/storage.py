@@ -27,6 +27,7 @@ __all__ = [
     "Explains",
     "GroupRow",
     "HistoryPlan",
+    "Indexed",
     "Key",
     "NumberRow",
     "OpenStorage",
@@ -240,6 +241,14 @@ class Write:
     """No current resource but itself has a reference row to `key`; else `StillReferenced`, which names at most ten."""
 
 
+class Indexed(NamedTuple):
+    """Index rows as they should be for a version of a resource."""
+
+    key: Key
+    version: int
+    rows: Rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPlan:
     """The versions of one resource, newest first, from after `cursor`."""
@@ -289,6 +298,12 @@ class Storage(Protocol):
         for all writes of a commit and never decrease in commit order. The same key twice in one commit is two versions.
         Raises AlreadyExists or PreconditionFailed where an expectation fails, ConditionChanged, TargetMissing, StillReferenced,
         StorageFull, StorageBusy. A tombstone for a key that does not exist raises NotFound; for one already deleted, Gone.
+        """
+
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        """Replace the index rows of resources, durably, and nothing else: no version, sequence or time changes.
+
+        What is at another version by now, deleted or not there is left as it is.
         """
 
     async def search(self, plan: SearchPlan) -> Page:

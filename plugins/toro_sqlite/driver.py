@@ -1,79 +1,73 @@
 """What a search reads first: the wrong choice costs a hundred times the right one."""
 
-# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
-
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from toro_sqlite.nodes import Node
-from toro_sqlite.postings import Posting
-from toro_sqlite.ranges import Bounds
+from toro_sqlite.nodes import Node, ranged
+from toro_sqlite.order import Phase
+from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.reader import Reader
-from toro_sqlite.sql import Sql, execute
+from toro_sqlite.sql import Sql, all_of, execute
+from toro_sqlite.starts import Starts
 
-__all__ = ["Access", "choose", "listed_count", "smallest"]
+__all__ = ["Access", "candidates", "choose", "listed_count", "smallest"]
 
 _FEW, _SMALL = 64, 1_000
-"""A list up to here is cheap to count (0.04 ms) and to sort."""
+"""A list up to here is cheap to count (0.01 and 0.04 ms) and to sort."""
 _SORTABLE = 5_000
 """A list up to here is sorted rather than looked for while the whole type is walked in order."""
 _MERGED = 64
-"""Posting lists merged at most."""
+"""Posting lists merged at most, where they are not alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Read these posting lists in order (`merge`), or collect the driver's resources and sort (`sort`), or walk the type (`scan`).
 
-    Of what is read, `filters` keep the matches. Their sort values are within `bounds`.
+    Of what is read, the matches satisfy all of `filters`. Their sort values are within `bounds`.
     """
 
     how: Literal["merge", "sort", "scan"]
     driver: Node | None
-    filters: Sequence[Sql]
+    filters: Sequence[Node]
     bounds: Bounds
 
 
-def choose(reader: Reader, node: Node, *, own_order: bool, descending: bool) -> Access:
-    """Choose by counting, up to a cap, what each criterion lists; `own_order` is the order that posting lists are in."""
-    nodes = node.conjuncts
-    if not own_order:
-        driver = smallest(reader, nodes, (_FEW, _SMALL, _SORTABLE))
+def choose(reader: Reader, node: Node, phase: Phase) -> Access:
+    """Choose for an order that begins with this phase, by looking, up to a cap, at what each criterion lists."""
+    nodes = candidates(phase.tid, node)
+    if not phase.own:
+        driver = smallest(reader, nodes, node.bounds, (_FEW, _SMALL, _SORTABLE))
         return _access("scan" if driver is None else "sort", driver, node)
-    lists = [each for each in nodes if 0 < len(each.postings) <= _MERGED]
-    others = [each for each in nodes if not 0 < len(each.postings) <= _MERGED and each.rids is not None]
-    if len(lists) == 1 and not others:
-        return _access("merge", lists[0], node)
-    # A slow list is not worth counting where another can be read in order.
-    driver = smallest(reader, [*lists, *(each for each in others if not (lists and each.slow))], (_FEW, _SMALL))
-    if driver is not None:
-        return _access("merge" if any(driver is each for each in lists) else "sort", driver, node)
-    if lists:
-        return _access("merge", _sparsest(reader, lists, descending), node)
-    if others and not node.bounds.tight:
-        driver = smallest(reader, others, (_SORTABLE,))
-        if driver is not None:
-            return _access("sort", driver, node)
-    return _access("scan", None, node)
+    ordered = [each for each in nodes if each.bounds.tight or _is_merged(each)]
+    others = [each for each in nodes if not any(each is one for one in ordered)]
+    driver = _driver(reader, phase, ordered, others, node.bounds)
+    if driver is None or driver.bounds.tight:
+        return _access("scan", None, node)
+    return _access("merge" if any(driver is each for each in ordered) else "sort", driver, node)
 
 
-def smallest(reader: Reader, nodes: Sequence[Node], caps: Sequence[int]) -> Node | None:
+def candidates(tid: int, node: Node) -> list[Node]:
+    """Return the criteria that list resources; those that bound the sort value do so together."""
+    nodes = [each for each in node.conjuncts if each.rids is not None and not each.bounds.tight]
+    return [*nodes, ranged(tid, node.bounds)] if node.bounds.tight else nodes
+
+
+def smallest(reader: Reader, nodes: Sequence[Node], bounds: Bounds, caps: Sequence[int]) -> Node | None:
     """Return the criterion that lists the fewest resources, None where none lists fewer than the last cap.
 
-    Nothing is counted much beyond the smallest; a list of which only a start can be counted is counted when no other is small.
+    Nothing is counted much beyond the smallest; a slow list is counted when no other is small.
     """
-    candidates = sorted((each for each in nodes if each.rids is not None), key=lambda each: each.slow)
-    if len(candidates) == 1 and len(caps) > 1:
-        caps = caps[-1:]
-    for cap in caps:
+    nodes = sorted(nodes, key=lambda each: each.slow)
+    for cap in caps if len(nodes) > 1 else caps[-1:]:
         best, least = None, cap
-        for node in candidates:
+        for node in nodes:
             if best is not None and node.slow:
                 break
-            count = listed_count(reader, node, least)
+            count = listed_count(reader, node, bounds, least)
             if count < least:
                 best, least = node, count
         if best is not None:
@@ -81,34 +75,38 @@ def smallest(reader: Reader, nodes: Sequence[Node], caps: Sequence[int]) -> Node
     return None
 
 
-def listed_count(reader: Reader, node: Node, cap: int) -> int:
-    """Count what a criterion lists, up to a cap."""
+def listed_count(reader: Reader, node: Node, bounds: Bounds, cap: int) -> int:
+    """Count what a criterion lists within bounds of the sort value, up to a cap."""
     rids = node.rids
-    assert rids is not None  # noqa: S101 - the caller has looked
+    assert rids is not None  # noqa: S101 - candidates list
+    if len(node.postings) == 1:
+        posting = node.postings[0]
+        rids = Sql(f"SELECT 1 FROM {posting.table} WHERE ") + all_of([posting.where, *within("sort", bounds)])  # noqa: S608
     sql = Sql("SELECT count(*) FROM (SELECT 1 FROM (") + rids + Sql(") LIMIT ?)", (cap,))
     count: int = execute(reader.connection, sql).fetchone()[0]
     return count
 
 
-def _sparsest(reader: Reader, nodes: Sequence[Node], descending: bool) -> Node:
-    """Return the criterion whose first thousand entries reach farthest in the order: the fewest are read for a page."""
-    if len(nodes) == 1:
-        return nodes[0]
-    return min(nodes, key=lambda node: sum(_density(reader, posting, descending) for posting in node.postings))
+def _driver(
+    reader: Reader, phase: Phase, ordered: Sequence[Node], others: Sequence[Node], bounds: Bounds
+) -> Node | None:
+    """Return what to read, None for the whole type; what is in order already is read no farther than a page needs."""
+    if not ordered:
+        return smallest(reader, others, UNBOUNDED, (_FEW, _SMALL, _SORTABLE))
+    if len(ordered) == 1 and not others:
+        return ordered[0]
+    starts = Starts(reader, phase, ordered, bounds, _FEW)
+    found = starts.fewest()
+    if found is None:
+        # A slow list is not worth counting where another can be read in order.
+        found = smallest(reader, [each for each in others if not each.slow], UNBOUNDED, (_SMALL,))
+    return found or starts.sparsest()
 
 
-def _density(reader: Reader, posting: Posting, descending: bool) -> float:
-    order = "DESC" if descending else "ASC"
-    steps: list[int] = []
-    for offset in (0, _SMALL - 1):
-        sql = Sql(f"SELECT sort FROM {posting.table} WHERE ") + posting.where
-        row = execute(reader.connection, sql + Sql(f" ORDER BY sort {order} LIMIT 1 OFFSET ?", (offset,))).fetchone()
-        if row is None:
-            return 0.0
-        steps.append(row[0])
-    return _SMALL / (abs(steps[1] - steps[0]) + 1)
+def _is_merged(node: Node) -> bool:
+    return bool(node.postings) and (len(node.postings) <= _MERGED or node.alike)
 
 
 def _access(how: Literal["merge", "sort", "scan"], driver: Node | None, node: Node) -> Access:
-    filters = [each.where for each in node.conjuncts if not (each is driver and each.exact)]
+    filters = [each for each in node.conjuncts if not (each is driver and each.exact)]
     return Access(how=how, driver=driver, filters=filters, bounds=node.bounds)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from toro_sqlite.postings import Posting, posted, postings_rids, postings_where
-from toro_sqlite.ranges import UNBOUNDED, Bounds
+from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, any_of, join
 
-__all__ = ["EVERYTHING", "NOTHING", "Node", "every", "listed", "negated", "some", "these"]
+__all__ = ["EVERYTHING", "NOTHING", "Node", "every", "listed", "negated", "ranged", "some", "these"]
 
 _PROBED = 4
 """Lists up to which an exact key in each is quicker than one look at the resource."""
@@ -43,6 +43,12 @@ class Node:
     def conjuncts(self) -> tuple[Node, ...]:
         """The nodes that all must hold."""
         return self.parts or (self,)
+
+    @property
+    def alike(self) -> bool:
+        """Tell whether the posting lists are of one parameter and of numbers, so that a statement can go through all of them."""
+        first, *rest = self.postings
+        return first.table != "token" and all((each.table, each.pid) == (first.table, first.pid) for each in rest)
 
     @property
     def rids(self) -> Sql | None:
@@ -78,6 +84,14 @@ def these(rids: Sequence[int]) -> Node:
         listing=Sql("SELECT value AS rid FROM json_each(?)", (numbers,)),
         once=True,
     )
+
+
+def ranged(tid: int, bounds: Bounds) -> Node:
+    """Make the criterion that a resource of the type has a sort value within these bounds."""
+    conditions = within("sort", bounds)
+    listing = Sql("SELECT rid FROM resource INDEXED BY resource_sort WHERE tid = ? AND sort IS NOT NULL AND ", (tid,))
+    where = all_of([Sql(f"@{each.text}", each.args) for each in conditions])
+    return Node(where=where, listing=listing + all_of(conditions), once=True, bounds=bounds, label="the dates together")
 
 
 def negated(node: Node) -> Node:

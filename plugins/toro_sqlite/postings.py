@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple, TypeAlias
 from toro_sqlite.blobs import Blob
 from toro_sqlite.sql import Sql, any_of, join
 
-__all__ = ["Posting", "posted", "postings_rids", "postings_where"]
+__all__ = ["ITEM", "Posting", "posted", "postings_rids", "postings_where"]
 
 _Table: TypeAlias = Literal["token", "reference", "uri"]
 
-_ITEM: dict[_Table, str] = {"token": "code", "reference": "target", "uri": "value"}
+ITEM: dict[_Table, str] = {"token": "code", "reference": "target", "uri": "value"}
 _CHUNK = 500
 
 
@@ -28,12 +28,19 @@ class Posting(NamedTuple):
     item: int | str
     system: int = -1
 
+    def on(self, alias: str) -> Sql:
+        """Select the list's rows of a table that is called so in a statement."""
+        if self.table == "token":
+            text = f"{alias}.param = ? AND {alias}.code = ? AND {alias}.system = ?"
+            return Sql(text, (self.pid, self.item, self.system))
+        return Sql(f"{alias}.param = ? AND {alias}.{ITEM[self.table]} = ?", (self.pid, self.item))
+
     @property
     def where(self) -> Sql:
-        """Select the list's rows, by columns that no other table in a search has."""
+        """Select the list's rows where no other table has such columns."""
         if self.table == "token":
             return Sql("param = ? AND code = ? AND system = ?", (self.pid, self.item, self.system))
-        return Sql(f"param = ? AND {_ITEM[self.table]} = ?", (self.pid, self.item))
+        return Sql(f"param = ? AND {ITEM[self.table]} = ?", (self.pid, self.item))
 
 
 def posted(blob: Blob) -> Iterator[Posting]:
@@ -73,7 +80,7 @@ def _groups(postings: Sequence[Posting]) -> Iterator[tuple[_Table, Sql]]:
             # Numbers of this package; one parameter, however many they are.
             yield (
                 table,
-                Sql(f"param = ? AND {_ITEM[table]} IN (SELECT value FROM json_each(?))", (pid, json.dumps(items))),
+                Sql(f"param = ? AND {ITEM[table]} IN (SELECT value FROM json_each(?))", (pid, json.dumps(items))),
             )
             continue
         for start in range(0, len(items), _CHUNK):

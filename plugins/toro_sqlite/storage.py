@@ -10,14 +10,16 @@ from functools import partial
 
 from toro_core.errors import StorageBusy
 from toro_core.search.plan import SearchPlan
-from toro_core.storage import Capability, HistoryPlan, Key, Page, StateRecord, Storage, Stored, Write
+from toro_core.storage import Capability, HistoryPlan, Indexed, Key, Page, StateRecord, Storage, Stored, Write
 from toro_sqlite import pages, reads, state
 from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
+from toro_sqlite.explain import explain
 from toro_sqlite.faults import fault
 from toro_sqlite.location import database_path, prepare
 from toro_sqlite.query import leaves
 from toro_sqlite.readers import Readers
+from toro_sqlite.reindexing import reindex
 from toro_sqlite.writer import Writer
 
 __all__ = ["SqliteStorage", "open_sqlite"]
@@ -80,6 +82,12 @@ class SqliteStorage:
             return ()
         return await self._writer.submit(lambda transaction: commit(transaction, writes), weight=len(writes))
 
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        """Replace index rows."""
+        indexed = tuple(indexed)
+        if indexed:
+            await self._writer.submit(lambda transaction: reindex(transaction, indexed), weight=len(indexed))
+
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
         run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
@@ -89,6 +97,10 @@ class SqliteStorage:
         """Count all matches."""
         run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
         return await run(lambda reader: pages.count(reader, plan, at_most))
+
+    async def explain(self, plan: SearchPlan) -> str:
+        """Say what a search of the plan does."""
+        return await self._readers.later(lambda reader: explain(reader, plan))
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""

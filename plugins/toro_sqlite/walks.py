@@ -4,26 +4,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from toro_core.search.plan import Cursor
 from toro_sqlite.driver import Access
+from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
+from toro_sqlite.postings import ITEM
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
-__all__ = ["candidates", "walks"]
+__all__ = ["in_windows", "unordered", "walks", "window"]
 
+_CURSORS = 8
+"""Lists up to which each is read by a statement of its own."""
 _ROW = "r.rid, r.vid, r.id, r.sort, r.at, r.postings"
 """The columns of `keyed.Row` after its key."""
 
 
-def candidates(phase: Phase, access: Access) -> Sql:
+def unordered(phase: Phase, access: Access) -> Sql:
     """Select all matches that may be in the phase."""
-    rids = access.driver.distinct_rids if access.driver else None
-    source = Sql("resource r INDEXED BY resource_sort") if rids is None else _driven(rids)
-    where = all_of([phase.live, *(each.on("r", "r") for each in access.filters)])
-    return Sql(f"SELECT {phase.key or 'NULL'}, {_ROW} FROM ") + source + Sql(" WHERE ") + where
+    scan = _collected(phase, access)
+    joins, conditions = filtered(access.filters, "r", "r")
+    kept = [each.on("r", "r") for each in phase.keeps]
+    source = Sql(f"SELECT {phase.key or 'NULL'}, {_ROW} FROM ") + scan.source + joins
+    return source + Sql(" WHERE ") + all_of([scan.where, *within(phase.key, phase.bounds), *kept, *conditions])
 
 
 def walks(phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sequence[Sql]:
@@ -34,6 +41,28 @@ def walks(phase: Phase, access: Access, after: Cursor | None, limit: int) -> Seq
     return [_statement(scan, phase, access, after, limit) for scan in _scans(phase, access)]
 
 
+def in_windows(phase: Phase, access: Access) -> bool:
+    """Tell whether many lists are merged window by window."""
+    many = access.driver is not None and len(access.driver.postings) > _CURSORS and access.driver.alike
+    return access.how == "merge" and phase.own and not phase.rest and many
+
+
+def window(phase: Phase, access: Access, bounds: Bounds, after: Cursor | None, limit: int) -> Sql:
+    """Select, in order and each once, matches in the driver's lists whose sort values are within bounds."""
+    assert access.driver is not None  # noqa: S101 - there are lists
+    first, *_ = postings = access.driver.postings
+    scan = Scan(
+        source=Sql("json_each(?) l", (json.dumps([each.item for each in postings]),))
+        + Sql(f" CROSS JOIN {first.table} t ON t.param = ? AND t.{ITEM[first.table]} = l.value", (first.pid,)),
+        key="t.sort",
+        tie="t.rid",
+        rows="t",
+        joined=False,
+        where=Sql("1"),
+    )
+    return _statement(scan, phase, replace(access, bounds=bounds), after, limit, distinct=True)
+
+
 def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
     driver = access.driver
     if driver is None or access.how == "scan":
@@ -41,33 +70,47 @@ def _scans(phase: Phase, access: Access) -> Sequence[Scan]:
     if access.how == "merge" and phase.own:
         return [
             Scan(
-                source=Sql(f"{posting.table} t CROSS JOIN resource r ON r.rid = t.rid"),
+                source=Sql(f"{posting.table} t"),
                 key="t.sort",
                 tie="t.rid",
-                where=all_of([posting.where, phase.live]),
+                rows="t",
+                joined=False,
+                where=posting.on("t"),
             )
             for posting in driver.postings
         ]
-    rids = driver.distinct_rids
-    assert rids is not None  # noqa: S101 - only what lists resources is chosen
-    return [Scan(source=_driven(rids), key=phase.key, where=phase.live)]
+    return [_collected(phase, access)]
 
 
-def _driven(rids: Sql) -> Sql:
-    return Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid")
+def _collected(phase: Phase, access: Access) -> Scan:
+    """Go through what the driver lists, or the type."""
+    rids = access.driver.distinct_rids if access.driver else None
+    if rids is None:
+        where = Sql("r.tid = ? AND r.sort IS NOT NULL", (phase.tid,))
+        return Scan(source=Sql("resource r INDEXED BY resource_sort"), key=phase.key, where=where)
+    # Lists have live resources of the type alone.
+    return Scan(
+        source=Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid"), key=phase.key, where=Sql("1")
+    )
 
 
-def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int) -> Sql:
-    # While a posting list is read, its own columns answer most questions, so the resource is not looked up for those that fail.
-    key = "t" if scan.tie == "t.rid" else "r"
-    filters = [each.on(key, "r") for each in access.filters]
-    where = all_of([scan.where, *filters, *_position_within(scan, phase, access.bounds, after)])
+def _statement(
+    scan: Scan, phase: Phase, access: Access, after: Cursor | None, limit: int, *, distinct: bool = False
+) -> Sql:
+    # What a posting list's own columns answer is asked before the resource is looked up.
+    joins, conditions = filtered(access.filters, scan.rows, "r")
+    kept = [each.on(scan.rows, "r") for each in phase.keeps]
+    where = all_of([scan.where, *_position_within(scan, phase, access.bounds, after), *kept, *conditions])
+    source = scan.source + joins
+    if not scan.joined:
+        source += Sql(f" CROSS JOIN resource r ON r.rid = {scan.rows}.rid")
     direction = "DESC" if phase.descending else "ASC"
-    ordered = scan.source + Sql(" WHERE ") + where + Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
+    ordered = source + Sql(" WHERE ") + where + Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
     if phase.rest:
         return Sql(f"SELECT {scan.key}, {_ROW} FROM ") + ordered
     # The bodies are not carried through the sorter, and read one by one as they are taken.
-    first = Sql(f"SELECT {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + ordered
+    select = "SELECT DISTINCT" if distinct else "SELECT"
+    first = Sql(f"{select} {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + ordered
     return (
         Sql("SELECT h.key, h.rid, h.id, v.version, v.seq, v.at, v.json FROM (")
         + first
@@ -76,9 +119,8 @@ def _statement(scan: Scan, phase: Phase, access: Access, after: Cursor | None, l
 
 
 def _position_within(scan: Scan, phase: Phase, bounds: Bounds, after: Cursor | None) -> Sequence[Sql]:
-    """Start after the position, or at the bound where that is farther: SQLite seeks to one lower end only."""
-    if not phase.own:
-        bounds = UNBOUNDED
+    """Start after the position, or at the bound where that is farther: SQLite seeks to one lower and one upper end only."""
+    bounds = phase.bounds.both(bounds) if phase.own else UNBOUNDED
     if after is None:
         return within(scan.key, bounds)
     key, rid = after[0], after[-1]

@@ -438,3 +438,14 @@ async def test_an_answer_that_grows_too_large_says_so_entry_by_entry(open_live: 
         posted = _entry("POST", "Patient", _patient(text={"status": "generated", "div": f"<div>{'x' * 4_000}</div>"}))
         full = await _done(live, "transaction", *[posted] * 4, prefer="return=representation")
         assert all(entry["resource"]["text"]["div"] for entry in full), "what is left out is fetched"
+
+
+async def test_searches_in_bundles_follow_references_and_include_what_is_exposed(open_live: OpenLive) -> None:
+    async with open_live(expose="published") as live:
+        patient = (await live.http.post("/fhir/Patient", json=_patient("", "1"))).json()["id"]
+        await live.http.post("/fhir/Observation", json=_observation(f"Patient/{patient}"))
+        query = f"Observation?patient._id={patient}&_include=Observation:patient"
+        for kind in ("batch", "transaction"):
+            (entry,) = await _done(live, kind, _entry("GET", query))
+            modes = [one["search"]["mode"] for one in entry["resource"]["entry"]]
+            assert modes == ["match", "include"]

@@ -213,7 +213,7 @@ async def test_what_stops_a_search_stops_nothing_after_it(tmp_path: Path, monkey
 
 @pytest.mark.parametrize(
     ("few", "small", "sortable", "merged", "many"),
-    [(2, 5, 8, 64, 64), (2, 3, 4, 2, 1), (1, 1, 1, 64, 1), (0, 0, 0, 1, 1)],
+    [(2, 5, 8, 64, 64), (2, 3, 4, 2, 1), (1, 1, 1, 64, 1), (1, 0, 0, 1, 1)],
 )
 async def test_every_way_to_the_answer_is_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, small: int, sortable: int, merged: int, many: int
@@ -226,6 +226,8 @@ async def test_every_way_to_the_answer_is_the_same_answer(
     monkeypatch.setattr("toro_sqlite.joins._FEW", few)
     monkeypatch.setattr("toro_sqlite.matching._CAPS", (few, small))
     monkeypatch.setattr("toro_sqlite.nodes._PROBED", many)
+    monkeypatch.setattr("toro_sqlite.starts._LOOKED", many)
+    monkeypatch.setattr("toro_sqlite.walks._CURSORS", many if merged == 1 else 8)
     monkeypatch.setattr("toro_sqlite.query._MANY", many)
     monkeypatch.setattr("toro_sqlite.texts._MANY", many)
     async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:

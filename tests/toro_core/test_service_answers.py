@@ -15,6 +15,8 @@ from toro_core.v1 import (
     Content,
     Core,
     CreateResourceRequest,
+    ExposedType,
+    Exposure,
     FetchResourceRequest,
     FetchResourceResponse,
     GetCapabilitiesRequest,
@@ -142,6 +144,42 @@ async def test_a_search_pages_through_every_match_once(
             break
         page = await searched(core, all_, page.next_page_token)
     assert sorted(seen) == sorted(names)
+
+
+async def test_a_search_explains_itself_to_who_may_see_everything(
+    core: Core, all_: Metadata, partner: Any, observation: Callable[..., dict[str, Any]]
+) -> None:
+    await partner.create(observation())
+    asked = [
+        SearchParameter(code="patient.name", values=["x"]),
+        SearchParameter(code="category", values=["laboratory"]),
+    ]
+    request = SearchResourcesRequest(resource_type="Observation", parameters=asked, explain=True)
+    answer = await core.SearchResources(request, metadata=all_)
+    assert "category is any system | laboratory" in answer.explanation
+    assert "SQLite" in answer.explanation
+    assert not answer.entries
+    for scopes in (("system/Observation.rs", "system/Patient.rs"), ("system/*.rs?_id=1",), ("system/*.s",)):
+        metadata = await partner.may(*scopes)
+        with pytest.raises(CallError) as caught:
+            await core.SearchResources(request, metadata=metadata)
+        assert caught.value.reason == "INSUFFICIENT_SCOPE"
+
+
+async def test_what_is_included_is_marked_and_kept_within_the_exposure(
+    core: Core, all_: Metadata, partner: Any, observation: Callable[..., dict[str, Any]]
+) -> None:
+    patient = await partner.create({"resourceType": "Patient"})
+    made = await partner.create(observation(subject={"reference": patient.name}))
+    asked = [SearchParameter(code="_include", values=["Observation:patient"])]
+    exposed = [ExposedType(resource_type="Patient", interactions=[Interaction.INTERACTION_READ])]
+    for types, included in ((exposed, [patient.name]), ([], [])):
+        request = SearchResourcesRequest(resource_type="Observation", parameters=asked, exposure=Exposure(types=types))
+        answer = await core.SearchResources(request, metadata=all_)
+        by_mode = {entry.mode: entry.resource.name for entry in answer.entries}
+        assert by_mode.pop(SearchMode.SEARCH_MODE_MATCH) == made.name
+        assert list(by_mode.values()) == included
+        assert [issue.code for issue in answer.issues] == ([] if included else ["suppressed"])
 
 
 async def test_a_count_of_none_counts_alone(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from toro_core.rejections import NotExposed
 from toro_core.v1 import Exposure, Interaction
 
-__all__ = ["Exposed", "readable"]
+__all__ = ["Exposed"]
 
 
 class Exposed:
@@ -30,11 +30,6 @@ class Exposed:
         """Raise NotExposed where the interaction with the whole system is not exposed."""
         if self._system is not None and interaction not in self._system:
             raise NotExposed(f"{_named(interaction)} is not offered here.")
-
-
-def readable(exposure: Exposure) -> frozenset[str]:
-    """Return the types whose resources may be read."""
-    return frozenset(one.resource_type for one in exposure.types if Interaction.INTERACTION_READ in one.interactions)
 
 
 def _named(interaction: Interaction) -> str:

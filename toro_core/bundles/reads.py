@@ -113,7 +113,7 @@ def check_read(read: Read, caller: Caller, access: Access, parser: SearchParser,
     access.decide(caller, read.type, "s" if read.kind == "search-type" else "r")
     parse_version(read.version)
     if read.kind == "search-type" and not _page_token(read.parameters):
-        parser.parse(read.type, read.parameters, lenient=lenient)
+        parser.parse(read.type, read.parameters, lenient=lenient, clause_of=lambda type_: access.visible(caller, type_))
 
 
 def _page_token(parameters: tuple[Parameter, ...]) -> str:

@@ -15,11 +15,11 @@ EVERYTHING: Final = AllOf(())
 
 def all_of(criteria: Iterable[Criterion]) -> Criterion:
     """Return what holds where all of them do."""
-    found = tuple(criterion for criterion in criteria if criterion != EVERYTHING)
+    found = tuple(criterion for criterion in dict.fromkeys(criteria) if criterion != EVERYTHING)
     return found[0] if len(found) == 1 else AllOf(found)
 
 
 def any_of(criteria: Iterable[Criterion]) -> Criterion:
     """Return what holds where one of them does."""
-    found = tuple(criteria)
+    found = tuple(dict.fromkeys(criteria))
     return found[0] if len(found) == 1 else AnyOf(found)

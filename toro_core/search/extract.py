@@ -16,7 +16,7 @@ from toro_core.fhirpath.branches import Branch, Run, closure
 from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import Collected, Convert, converter
-from toro_core.search.layout import Searchable, layout
+from toro_core.search.layout import Layout, Searchable, layout
 from toro_core.search.orders import Orders
 from toro_core.search.walk import Found, Node, after, walk
 from toro_core.storage import (
@@ -41,9 +41,11 @@ class Extractor:
         self.definitions: Final = definitions
         self.references: Final = References(service_bases, definitions.resource_types)
         self._types: dict[str, _Type] = {}
-        named = "\n".join((_RULES, definitions.built_in_digest, *service_bases))
-        self.fingerprint: Final = hashlib.sha256(named.encode()).hexdigest()
-        """Names what is extracted: rows of equal fingerprints are made by equal rules."""
+        self.rules: Final = _RULES
+        self.fingerprint: Final = hashlib.sha256(f"{_RULES}\n{definitions.built_in_digest}".encode()).hexdigest()
+        """Names what is extracted: rows of equal fingerprints are made by equal rules, but for the service's bases."""
+        self.pending: Mapping[str, Collection[str]] = {}
+        """By type the parameters whose rows in the storage may be of other rules, until it has been indexed again."""
 
     def rows(self, resource: JsonObject) -> Rows:
         """Return the rows of a resource that is structurally valid and has its id. Raises KeyError for an unknown type."""
@@ -54,8 +56,14 @@ class Extractor:
         return {code: found.facts for code, found in self.searchables(resource_type).items()}
 
     def searchables(self, resource_type: str) -> Mapping[str, Searchable]:
-        """Return the search parameters that work and what they are answered from."""
-        return self._type(resource_type).layout.searchables
+        """Return the search parameters that work and what they are answered from; pending ones do not."""
+        found = self._type(resource_type).layout.searchables
+        pending = self.pending.get(resource_type)
+        return {code: one for code, one in found.items() if code not in pending} if pending else found
+
+    def layout(self, resource_type: str) -> Layout:
+        """Return how a type's rows are laid out, pending or not."""
+        return self._type(resource_type).layout
 
     def key(self, resource_type: str) -> str | None:
         """Return the date parameter that is the type's sort value; None stands for the time of the commit."""

@@ -19,7 +19,7 @@ from toro_core.search.plan import Chain, Criterion, Has, Ids
 from toro_core.search.query import Parameter
 from toro_core.search.values import unescaped
 
-__all__ = ["ClauseOf", "Filters", "unknown"]
+__all__ = ["ClauseOf", "Filters", "check_indexed", "unknown"]
 
 ClauseOf: TypeAlias = Callable[[str], Criterion | None]
 """What of a type the caller may read and search, None for nothing."""
@@ -105,7 +105,7 @@ class Filters:
             try:
                 inner = self._made(type_, link.rest, making)
             except InvalidParameter as invalid:
-                if making.ways > _WAYS:
+                if making.ways > _WAYS or isinstance(invalid, Unindexed):
                     raise
                 unfit.append(invalid)
                 continue
@@ -165,10 +165,24 @@ class Filters:
     def _searchable(self, resource_type: str, code: str) -> Searchable:
         if code in _REFUSED:
             raise InvalidParameter("not-supported", _REFUSED[code], ignorable=True)
+        check_indexed(self._extractor, resource_type, code)
         searchables = self._extractor.searchables(resource_type)
         if code not in searchables:
             raise unknown(resource_type, code, searchables, "is not supported")
         return searchables[code]
+
+
+class Unindexed(InvalidParameter):
+    """The parameter's rows may be of other rules: nothing else may be answered in its stead."""
+
+
+def check_indexed(extractor: Extractor, resource_type: str, code: str) -> None:
+    """Refuse a parameter that resources stored before may not be found by, even where others may be left out."""
+    if code in extractor.pending.get(resource_type, ()):
+        text = (
+            f"was defined otherwise when resources were stored; {resource_type} is searched by it after `toro reindex`"
+        )
+        raise Unindexed("not-supported", text)
 
 
 def unknown(resource_type: str, code: str, known: Mapping[str, Searchable], what: str) -> InvalidParameter:

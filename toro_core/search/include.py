@@ -32,7 +32,7 @@ class _Page:
     """What has been added, and what was left out."""
 
     caller: Caller
-    exposure: Collection[str] | None
+    readable: Collection[str] | None
     seen: set[Key]
     bytes_left: int
     added: list[Stored] = field(default_factory=list)
@@ -64,14 +64,14 @@ class Includer:
         matches: Sequence[Stored],
         includes: Sequence[Include],
         *,
-        exposure: Collection[str] | None,
+        readable: Collection[str] | None,
         max_bytes: int,
     ) -> tuple[Sequence[Stored], Sequence[Issue]]:
         """Return what is added to the matches, and what was left out.
 
-        Only types in `exposure`, where it is given, are added, and only what the caller may read and search.
+        Only types in `readable`, where it is given, are added, and only what the caller may read and search.
         """
-        page = _Page(caller, exposure, {stored.key for stored in matches}, max_bytes)
+        page = _Page(caller, readable, {stored.key for stored in matches}, max_bytes)
         issues = []
         try:
             await self._rounds(page, matches, includes)
@@ -165,7 +165,7 @@ class Includer:
         """Return what of a type may be added; note where that is nothing."""
         if resource_type not in page.decisions:
             page.decisions[resource_type] = None
-            if page.exposure is not None and resource_type not in page.exposure:
+            if page.readable is not None and resource_type not in page.readable:
                 page.left_out[resource_type] = "they cannot be read here"
             else:
                 try:

@@ -63,7 +63,8 @@ class Token:
 class Text:
     """A string row of `param` that matches `value`.
 
-    starts, contains: its folded text does, `value` being folded by the core too; exact: its text as stored is `value`.
+    starts, contains: its folded text does, `value` being folded by the core too; exact: its text as stored is `value`. Beside an
+    exact one the core gives, in an AllOf, how its folded text starts, so that a storage may find by that and only test this.
     """
 
     param: str

@@ -19,14 +19,15 @@ __all__ = ["Search", "invalid_search", "searched_types"]
 class Search:
     """What is asked for: in one `type`, else in those of the parameter `_type`; in one patient's compartment where that is given.
 
-    Only types in `exposure` are included, where it is given.
+    Where they are given, only types in `readable` are included and only those in `searchable` are searched by `_type` or `*`.
     """
 
     type: str
     compartment: Key | None = None
     parameters: tuple[Parameter, ...] = ()
     lenient: bool = False
-    exposure: frozenset[str] | None = None
+    readable: frozenset[str] | None = None
+    searchable: frozenset[str] | None = None
 
 
 def searched_types(
@@ -44,7 +45,7 @@ def searched_types(
         return [search.type], rest, []
     if unknown := [name for name in named if name not in definitions.resource_types]:
         raise invalid_search("value", f"Parameter `_type` has {len(unknown)} values that are no FHIR resource types.")
-    if search.exposure is not None and (hidden := [name for name in named if name not in search.exposure]):
+    if search.searchable is not None and (hidden := [name for name in named if name not in search.searchable]):
         raise invalid_search(
             "not-supported", f"Parameter `_type` names types that are not offered here: {', '.join(hidden)}."
         )
@@ -57,7 +58,8 @@ def searched_types(
     members = [
         name
         for name in sorted(definitions.resource_types)
-        if (name == "Patient" or definitions.compartment(name)) and (search.exposure is None or name in search.exposure)
+        if (name == "Patient" or definitions.compartment(name))
+        and (search.searchable is None or name in search.searchable)
     ]
     granted = [name for name in members if clause_of(name) is not None]
     if not granted:

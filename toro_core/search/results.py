@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from toro_core.search.extract import Extractor
-from toro_core.search.filters import unknown
+from toro_core.search.filters import check_indexed, unknown
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.kinds.reference import targets
 from toro_core.search.plan import SortKey
@@ -80,6 +80,7 @@ class Results:
         keys: dict[str | None, SortKey] = {}
         for value in parameter.values:
             code = value.removeprefix("-")
+            check_indexed(self._extractor, self._type, code)
             searchables = self._extractor.searchables(self._type)
             if code not in searchables:
                 raise unknown(self._type, code, searchables, "does not support this key")
@@ -131,6 +132,9 @@ class Results:
             raise InvalidParameter("value", text, ignorable=True)
         code, target = rest[0], rest[1] if len(rest) == 2 else ""
         param = "" if code == "*" else code
+        if reverse:
+            for pending in [param] if param else self._extractor.pending.get(source, ()):
+                check_indexed(self._extractor, source, pending)
         if param:
             self._check(source, param, target, reverse and not iterate)
         return Include(source=source, param=param, target=target, iterate=iterate, reverse=reverse)

@@ -12,6 +12,7 @@ pytest.register_assert_rewrite(
     "toro_core.testing.making",
     "toro_core.testing.pages",
     "toro_core.testing.reads",
+    "toro_core.testing.reindexing",
     "toro_core.testing.searches",
     "toro_core.testing.states",
 )

@@ -11,6 +11,7 @@ from toro_core.testing.durability import DurabilityConformance
 from toro_core.testing.histories import HistoryConformance
 from toro_core.testing.pages import PageConformance
 from toro_core.testing.reads import ReadConformance
+from toro_core.testing.reindexing import ReindexConformance
 from toro_core.testing.searches import SearchConformance
 from toro_core.testing.states import StateConformance
 
@@ -26,6 +27,7 @@ class StorageConformance(
     SearchConformance,
     PageConformance,
     DifferentialConformance,
+    ReindexConformance,
     StateConformance,
     DurabilityConformance,
 ):

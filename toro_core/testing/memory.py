@@ -27,6 +27,7 @@ from toro_core.storage import (
     Capability,
     Expect,
     HistoryPlan,
+    Indexed,
     Key,
     Page,
     Rows,
@@ -151,6 +152,13 @@ class MemoryStorage:
         )
         self._resources[write.key] = _Resource(write.rows, [*versions, stored])
         return stored
+
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        """Replace the rows of resources that are still at their version."""
+        for key, version, rows in indexed:
+            found = self._resources.get(key)
+            if found and found.versions[-1].version == version and not found.versions[-1].deleted:
+                self._resources[key] = _Resource(rows, found.versions)
 
     async def search(self, plan: SearchPlan) -> Page:
         """Sort everything that matches and cut out a page; the cursor has the last resource's sort values and its id."""

@@ -18,18 +18,20 @@ from toro_core.importing import Incoming, Outcome, Refused, Report, StorageSink,
 from toro_core.importing.bundles import unbundle
 from toro_core.json import JsonObject, loads
 from toro_core.search.extract import Extractor
-from toro_core.storage import Key, Storage, Write
+from toro_core.storage import Key, Stored, Write
+from toro_core.testing.memory import MemoryStorage
 
 
-class Memory:
-    """A storage that keeps what is committed."""
+class Memory(MemoryStorage):
+    """A storage that tells what is committed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.writes: list[Write] = []
 
-    async def commit(self, writes: Sequence[Write]) -> Sequence[None]:
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
         self.writes += writes
-        return ()
+        return await super().commit(writes)
 
 
 class Noting:
@@ -128,9 +130,8 @@ def changed(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> JsonObject:
 async def test_a_resource_of_any_shape_is_stored_or_refused(
     changes: list[tuple[tuple[Any, ...], Any]], strict: bool
 ) -> None:
-    memory: Any = Memory()
-    storage: Storage = memory
-    sink = StorageSink(storage, DEFINITIONS, EXTRACTOR, strict=strict)
+    memory = Memory()
+    sink = StorageSink(memory, DEFINITIONS, EXTRACTOR, strict=strict)
     outcome = await sink.store([Incoming(place="a:1", resource=changed(changes), size=1)])
     assert len(memory.writes) + len(outcome.refused) == 1
     assert not (strict and outcome.warned)
@@ -138,7 +139,7 @@ async def test_a_resource_of_any_shape_is_stored_or_refused(
 
 
 async def test_a_resource_without_an_id_gets_one() -> None:
-    memory: Any = Memory()
+    memory = Memory()
     sink = StorageSink(memory, DEFINITIONS, EXTRACTOR, strict=True)
     await sink.store([Incoming(place="a:1", resource={"resourceType": "Patient"}, size=1)])
     [write] = memory.writes

@@ -97,6 +97,15 @@ def test_prefixes_compare_the_points_of_both_intervals(prefix: Prefix, a: int, b
     assert matches(criterion, KEY, 0, rows) == oracle[prefix]
 
 
+@given(st.sampled_from(PREFIXES), *[st.integers(-3, 3).map(float)] * 4)
+def test_a_not_is_what_is_left(prefix: Prefix, a: float, b: float, c: float, d: float) -> None:
+    rows = Rows(numbers=(NumberRow("n", min(a, b), max(a, b)),))
+    criterion = Number(param="n", prefix=prefix, low=min(c, d), high=max(c, d))
+    assert matches(Not(criterion), KEY, 0, rows) != matches(criterion, KEY, 0, rows)
+    assert matches(AllOf((criterion, Not(criterion))), KEY, 0, rows) is False
+    assert matches(AnyOf((criterion, Not(criterion))), KEY, 0, rows) is True
+
+
 def test_the_time_of_the_last_update_is_one_millisecond_wide() -> None:
     def found(prefix: Prefix, low: int, high: int) -> bool:
         return matches(LastUpdated(prefix=prefix, low=low, high=high), KEY, 5, Rows())

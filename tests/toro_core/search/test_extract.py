@@ -286,6 +286,9 @@ def test_the_key_parameter_of_a_type_occurs_at_most_once(extractor: Extractor) -
     assert {resource_type: extractor.key(resource_type) for resource_type in keys} == keys
 
 
-def test_the_fingerprint_changes_with_what_references_mean(extractor: Extractor, definitions: Definitions) -> None:
-    assert Extractor(definitions, ["https://toro.example/fhir"]).fingerprint == extractor.fingerprint
-    assert Extractor(definitions, ["https://elsewhere.example/fhir"]).fingerprint != extractor.fingerprint
+def test_the_fingerprint_is_of_the_rules_and_not_of_where_the_server_is(
+    extractor: Extractor, definitions: Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Extractor(definitions, ["https://elsewhere.example/fhir"]).fingerprint == extractor.fingerprint
+    monkeypatch.setattr("toro_core.search.extract._RULES", "other")
+    assert Extractor(definitions, []).fingerprint != extractor.fingerprint

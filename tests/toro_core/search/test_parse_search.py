@@ -104,7 +104,11 @@ def period(prefix: Any, text: str, param: str = "date") -> Period:
             "combo-code=a",
             AnyOf((Token(param="code", code="a"), Token(param="component-code", code="a"))),
         ),
-        ("Patient", "family:exact=Müller", Text(param="family", value="Müller", match="exact")),
+        (
+            "Patient",
+            "family:exact=Müller",
+            AllOf((Text(param="family", value="muller"), Text(param="family", value="Müller", match="exact"))),
+        ),
         ("Patient", "family:contains=ÜLL", Text(param="family", value="ull", match="contains")),
         ("Patient", "gender:not=male", Not(Token(param="gender", code="male"))),
         (

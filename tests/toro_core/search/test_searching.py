@@ -133,7 +133,8 @@ class World:
             compartment=Key(*compartment) if compartment else None,
             parameters=tuple(parameters(text)),
             lenient=lenient,
-            exposure=None if exposure is None else frozenset(exposure),
+            readable=None if exposure is None else frozenset(exposure),
+            searchable=None if exposure is None else frozenset(exposure),
         )
         return await (self.searcher.follow(caller, search, token) if token else self.searcher.search(caller, search))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from toro_core.search.combine import any_of
+from toro_core.search.combine import all_of, any_of
 from toro_core.search.kinds.invalid import InvalidParameter
 from toro_core.search.layout import Searchable
 from toro_core.search.plan import Criterion, Text, Uri
@@ -31,7 +31,11 @@ class Strings:
         """Return what holds where any of the values matches. Raises InvalidParameter."""
         texts = [self._text(modifier, unescaped(value)) for value in values]
         match = _MATCHES[modifier]
-        return any_of(Text(param=part.param, value=text, match=match) for text in texts for part in searchable.parts)
+        found = [Text(param=part.param, value=text, match=match) for text in texts for part in searchable.parts]
+        if match != "exact":
+            return any_of(found)
+        # What is exactly so starts so, too, by which a storage finds it.
+        return any_of(all_of((Text(param=one.param, value=fold(one.value)), one)) for one in found)
 
     @staticmethod
     def _text(modifier: str, value: str) -> str:
