@@ -157,7 +157,7 @@ class ReadsInItsOwnOrder(Sound):
 class ParsesJson(Sound):
     async def read(self, key: Key, version: int | None = None) -> Stored:
         stored = await self.storage.read(key, version)
-        return dataclasses.replace(stored, json=json.dumps(json.loads(stored.json)).encode() if stored.json else b"")
+        return stored._replace(json=json.dumps(json.loads(stored.json)).encode() if stored.json else b"")
 
 
 class PagesByOffset(Sound):
