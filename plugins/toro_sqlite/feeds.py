@@ -19,6 +19,7 @@ __all__ = ["Batch", "Walk", "history_of_types", "last_seq", "seq_after", "walk_c
 
 _COLUMNS = "v.vid, v.seq, t.name, r.id, v.version, v.at, v.deleted, v.json"
 _FROM = "FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.tid = r.tid"
+_FIRST_CHUNK, _MOST_IN_CHUNK = 8, 1_000
 
 
 class Batch(NamedTuple):
@@ -71,19 +72,21 @@ def history_of_types(names: Names, plan: HistoryPlan) -> Page:
     )
     found: list[Stored] = []
     size, last = 0, 0
-    for vid, seq, type_, id_, version, at, deleted, json in rows:
-        size += len(json)
+    for row in rows:
+        size += len(row[-1])
         if found and (len(found) >= plan.limit or size > plan.max_bytes):
             rows.close()
             return Page(resources=found, cursor=(last,))
-        found.append(Stored(Key(type_, id_), version, seq, at, bool(deleted), json))
-        last = vid
+        found.append(_stored(row))
+        last = row[0]
     return Page(resources=found, cursor=None)
 
 
 def _first_after(connection: sqlite3.Connection, column: str, value: int) -> int:
     """Return the first vid whose `seq` or `at` is greater than a value, one past the last where none is."""
-    low, high = connection.execute("SELECT coalesce(min(vid), 1), coalesce(max(vid), 0) + 1 FROM version").fetchone()
+    # Both in one question would be answered by reading the whole table.
+    ends = "SELECT (SELECT coalesce(min(vid), 1) FROM version), (SELECT coalesce(max(vid), 0) + 1 FROM version)"
+    low, high = connection.execute(ends).fetchone()
     statement = f"SELECT vid, {column} FROM version WHERE vid >= ? ORDER BY vid LIMIT 1"
     while low < high:
         middle = (low + high) // 2
@@ -127,12 +130,25 @@ class _Walk:
 def _cut(rows: sqlite3.Cursor, room: int) -> Batch:
     """Take whole commits until there is no more room."""
     found: list[Stored] = []
-    last_vid, commit = 0, -1
-    for vid, seq, type_, id_, version, at, deleted, json in rows:
-        if room <= 0 and seq != commit:
-            rows.close()
-            return Batch(found, last_vid)
-        found.append(Stored(Key(type_, id_), version, seq, at, bool(deleted), json))
-        last_vid, commit = vid, seq
-        room -= len(json)
+    chunk = rows.fetchmany(_FIRST_CHUNK)
+    while chunk:
+        found += map(_stored, chunk)
+        size = sum([len(row[-1]) for row in chunk])
+        room -= size
+        last_vid, commit = chunk[-1][:2]
+        if room <= 0:
+            for row in rows:
+                if row[1] != commit:
+                    rows.close()
+                    return Batch(found, last_vid)
+                found.append(_stored(row))
+                last_vid = row[0]
+            break
+        # As many as may fit, going by the last ones' size: a row at a time would cost a third more.
+        chunk = rows.fetchmany(min(_MOST_IN_CHUNK, room * len(chunk) // (size + 1) + 1))
     return Batch(found, None)
+
+
+def _stored(row: tuple[int, int, str, str, int, int, int, bytes]) -> Stored:
+    _, seq, type_, id_, version, at, deleted, json = row
+    return Stored(Key(type_, id_), version, seq, at, deleted == 1, json)
