@@ -14,7 +14,7 @@ from toro_core.search.evaluate import matches
 from toro_core.search.plan import AllOf, AnyOf, Criterion
 from toro_core.storage import Key, Rows
 
-__all__ = ["Access", "CompileConstraint", "Decision", "Forbidden", "permits"]
+__all__ = ["Access", "CompileConstraint", "Decision", "Forbidden", "permits", "sees_everything"]
 
 CompileConstraint: TypeAlias = Callable[[str, str], Criterion]
 """Compiles a scope's constraint: (resource type, query such as `category=…|laboratory`). Raises ToroError where it cannot."""
@@ -103,3 +103,11 @@ def compiled(compile_constraint: CompileConstraint, resource_type: str, query: s
 def permits(decision: Decision, key: Key, at: int, rows: Rows) -> bool:
     """Say whether the clause holds for this content: for a write the new one, for an update the old one as well."""
     return decision.unconstrained or matches(decision.clause, key, at, rows)
+
+
+def sees_everything(caller: Caller) -> bool:
+    """Say whether the caller may read and search every resource of every type."""
+    granted = {
+        letter for grant in caller.grants if grant.type == "*" and not grant.query for letter in grant.permissions
+    }
+    return {"r", "s"} <= granted

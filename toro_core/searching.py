@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from toro_core.access import Access, Decision, Forbidden
+from toro_core.access import Access, Decision, Forbidden, sees_everything
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
@@ -99,7 +99,7 @@ class Searcher:
 
         How a storage executes a plan tells how much of what there is, whatever a grant shows. Raises as `search` does.
         """
-        if not self._access.decide(caller, "*", "rs").unconstrained:
+        if not sees_everything(caller):
             raise Forbidden("system/*.rs")
         asked = await self._asked(caller, search)
         return "\n\n".join([await explained(plan, self._storage) for plan in asked.plans])

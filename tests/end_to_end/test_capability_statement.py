@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.conftest import Sandbox
 
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
-TYPE_PARAMETERS = {"date", "reference", "string", "token", "uri"}
+TYPE_PARAMETERS = {"composite", "date", "number", "quantity", "reference", "string", "token", "uri"}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,8 @@ def test_every_search_parameter_it_lists_has_a_known_type_and_definition(resourc
 
 SAMPLES = {
     "date": "2024-01-31",
+    "number": "5",
+    "quantity": "5.4|http://unitsofmeasure.org|mg",
     "reference": "Patient/1",
     "string": "a",
     "token": "true",
@@ -108,11 +110,30 @@ SAMPLES = {
 }
 
 
+def sample(resource_type: str, parameter: dict[str, Any]) -> str:
+    if parameter["type"] != "composite":
+        return SAMPLES[parameter["type"]]
+    components = load().search_parameters(resource_type)[parameter["name"]].components
+    return "$".join(SAMPLES[component.type] for component in components)
+
+
+def test_every_include_it_lists_is_answered(resources: list[dict[str, Any]], partner: httpx.Client) -> None:
+    refused = {}
+    for resource in resources:
+        for name, code in (("searchInclude", "_include"), ("searchRevInclude", "_revinclude")):
+            values = resource.get(name, [])
+            query = [("_count", "1"), ("_id", "none"), *((code, value) for value in values[:50])]
+            answer = partner.get(resource["type"], params=query)
+            if answer.status_code != 200:
+                refused[f"{resource['type']}.{name}"] = answer.text
+    assert refused == {}
+
+
 def test_every_search_parameter_it_lists_is_answered(resources: list[dict[str, Any]], partner: httpx.Client) -> None:
     refused = {}
     for resource in resources:
         for parameter in resource["searchParam"]:
-            query = {parameter["name"]: SAMPLES[parameter["type"]], "_count": "1"}
+            query = {parameter["name"]: sample(resource["type"], parameter), "_count": "1"}
             answer = partner.get(resource["type"], params=query)
             if answer.status_code != 200:
                 refused[f"{resource['type']}.{parameter['name']}"] = answer.text
