@@ -13,7 +13,7 @@ from toro_sqlite.postings import ITEM, Posting
 from toro_sqlite.ranges import Bounds
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, execute
-from toro_sqlite.walks import in_windows, window
+from toro_sqlite.walks import in_windows, reach, window
 
 __all__ = ["windowed"]
 
@@ -24,7 +24,7 @@ def windowed(
     """Yield matches in order, from after the position, from the driver's lists; a window is read when the last one is used up."""
     assert access.driver is not None and in_windows(phase, access)  # noqa: S101, PT018
     postings = access.driver.postings
-    bounds = phase.bounds.both(access.bounds)
+    bounds = reach(phase, access)
     if after is not None:
         # What is equal to the position is told apart by rid.
         key = int(after[0] or 0)
