@@ -40,7 +40,9 @@ def queries(searches: Searches) -> dict[str, list[SearchResourcesRequest]]:
         "patient": [search(("patient", patient)) for patient in patients],
         "patient with 2 % of all": [search(("patient", GIANT))],
         "patient + code": [search(("patient", patient), coded) for patient in patients],
-        "patient + category + dates": [search(("patient", GIANT), ("category", "vital-signs"), *_YEAR)],
+        "patient + category + dates": [
+            search(("patient", patient), ("category", "vital-signs"), *_YEAR) for patient in patients
+        ],
         "patient + code + category + date": [
             search(("patient", patient), coded, ("category", "vital-signs"), ("date", "ge2020-01-01"))
             for patient in patients

@@ -84,8 +84,10 @@ def listed_count(reader: Reader, node: Node, bounds: Bounds, cap: int) -> int:
     if len(node.postings) == 1:
         posting = node.postings[0]
         rids = Sql(f"SELECT 1 FROM {posting.table} WHERE ") + all_of([posting.where, *within("sort", bounds)])  # noqa: S608
-    sql = Sql("SELECT count(*) FROM (SELECT 1 FROM (") + rids + Sql(") LIMIT ?)", (cap,))
-    count: int = execute(reader.connection, sql).fetchone()[0]
+        rids += Sql(" LIMIT ?", (cap,))
+    else:
+        rids = Sql("SELECT 1 FROM (") + rids + Sql(") LIMIT ?", (cap,))
+    count: int = execute(reader.connection, Sql("SELECT count(*) FROM (") + rids + Sql(")")).fetchone()[0]
     return count
 
 
@@ -97,7 +99,7 @@ def _driver(
         return smallest(reader, others, UNBOUNDED, (_FEW, _SMALL, _SORTABLE)), UNBOUNDED
     if len(ordered) == 1 and not others:
         return ordered[0], UNBOUNDED
-    starts = Starts(reader, phase, ordered, bounds, _FEW)
+    starts = Starts(reader, phase.tid, ordered, bounds, _FEW, descending=phase.descending)
     found = starts.fewest()
     if found is None:
         # A slow list is not worth counting where another can be read in order.

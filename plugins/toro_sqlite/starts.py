@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from toro_core.search.plan import MISSING
 from toro_sqlite.nodes import Node
-from toro_sqlite.order import Phase
 from toro_sqlite.ranges import Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
@@ -31,11 +30,13 @@ class _Start(NamedTuple):
 class Starts:
     """Looks at up to `cap` entries of the lists of each criterion, in one direction."""
 
-    def __init__(self, reader: Reader, phase: Phase, nodes: Sequence[Node], bounds: Bounds, cap: int) -> None:
-        """Look within bounds of the sort value, in the phase's direction."""
+    def __init__(
+        self, reader: Reader, tid: int, nodes: Sequence[Node], bounds: Bounds, cap: int, *, descending: bool
+    ) -> None:
+        """Look within bounds of the sort value, at criteria on a type."""
         self._reader = reader
-        self._tid = phase.tid
-        self._descending = phase.descending
+        self._tid = tid
+        self._descending = descending
         self._nodes = nodes
         # Those without a sort value would seem to be very far away.
         self._bounds = bounds.both(Bounds(high=MISSING - 1))
