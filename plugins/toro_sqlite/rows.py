@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from toro_core.storage import Rows
+from toro_core.storage import MISSING, Rows
 from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
 from toro_sqlite.groups import amount, groups
-from toro_sqlite.names import Gap, NewNames
+from toro_sqlite.names import Gap
+from toro_sqlite.new_names import NewNames
 
 __all__ = ["COMPARTMENT", "Sheet"]
 
@@ -121,6 +122,8 @@ class Sheet:
         dates = {(rid, param(tid, row.param), row.low, row.high) for row in rows.dates}
         for _, pid, low, high in dates:
             self.names.widen(pid, Gap.of(low, high, sort))
+        if sort != MISSING:
+            self.names.note_dated(tid, {row[1] for row in dates})
         self.inserts["date"] += dates
         strings = {(param(tid, row.param), row.folded, row.exact) for row in rows.strings}
         self.inserts["string"] += [(rid, pid, n, folded, exact) for n, (pid, folded, exact) in enumerate(strings)]

@@ -65,7 +65,9 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         # grouped: groups of rows have been under this parameter; they are in `resource.postings` alone.
+        # sparse: some resource that has a sort value may have no date under it.
         "ALTER TABLE param ADD COLUMN grouped INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE param ADD COLUMN sparse INTEGER NOT NULL DEFAULT 1",
         "CREATE TABLE unit (nid INTEGER PRIMARY KEY, system INTEGER NOT NULL, code TEXT NOT NULL, UNIQUE (system, code))",
         # high is '' where it equals low, which is greater than every number and takes no room.
         "CREATE TABLE amount (param INTEGER, unit INTEGER, low REAL, high, rid INTEGER,"

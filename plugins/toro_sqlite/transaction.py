@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from toro_sqlite.names import NewNames
+from toro_sqlite.new_names import NewNames
 
 __all__ = ["Transaction", "now"]
 

@@ -12,7 +12,7 @@ from toro_core.search.plan import MISSING, Cursor
 from toro_sqlite.driver import Access
 from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
-from toro_sqlite.postings import ITEM
+from toro_sqlite.postings import ITEM, Posting
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
@@ -55,10 +55,13 @@ def in_windows(phase: Phase, access: Access) -> bool:
     return access.how == "merge" and phase.own and not phase.rest and many
 
 
-def window(phase: Phase, access: Access, bounds: Bounds, after: Cursor | None, limit: int) -> Sql:
-    """Select, in order and each once, matches in the driver's lists whose sort values are within bounds."""
-    assert access.driver is not None  # noqa: S101 - there are lists
-    first, *_ = postings = access.driver.postings
+def window(
+    phase: Phase, access: Access, postings: Sequence[Posting], bounds: Bounds, after: Cursor | None, limit: int
+) -> Sql:
+    """Select, in order and each once, matches in these lists, all alike, whose sort values are within bounds."""
+    if not postings:
+        return Sql("SELECT 0 WHERE 0")
+    first = postings[0]
     scan = Scan(
         source=Sql("json_each(?) l", (json.dumps([each.item for each in postings]),))
         + Sql(f" CROSS JOIN {first.table} t ON t.param = ? AND t.{ITEM[first.table]} = l.value", (first.pid,)),

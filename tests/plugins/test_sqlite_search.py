@@ -245,6 +245,47 @@ async def test_many_lists_are_merged_without_reading_them_all(storage: SqliteSto
         assert sorted(ids[len(dated) :], reverse=descending) == missing
 
 
+async def test_dates_are_found_by_the_order_only_while_all_that_have_a_place_in_it_have_dates(
+    storage: SqliteStorage,
+) -> None:
+    def dated(n: int) -> Rows:
+        return Rows(sort=n, dates=(DateRow("date", n, n + 3), DateRow("issued", n + 1, n + 2)))
+
+    def expected(prefix: str, low: int, high: int, start: int, end: int) -> bool:
+        return {
+            "eq": low <= start and end <= high,
+            "gt": end > high,
+            "lt": start < low,
+            "ge": end > high or (low <= start and end <= high),
+            "le": start < low or (low <= start and end <= high),
+            "sa": start >= high,
+            "eb": end <= low,
+            "ap": start < high and end > low,
+            "ne": not (low <= start and end <= high),
+        }[prefix]
+
+    async def check(*others: str) -> None:
+        for prefix in ("eq", "gt", "lt", "ge", "le", "sa", "eb", "ap", "ne"):
+            for low, high in ((10, 20), (14, 15), (0, 40), (19, 22)):
+                criterion = Period(param="date", prefix=prefix, low=low, high=high)
+                there = {f"r{n}" for n in range(30) if expected(prefix, low, high, n, n + 3)}
+                plan = SearchPlan(type=TYPE, criterion=criterion)
+                assert await found(storage, plan) == there, criterion
+                rest = {f"r{n}" for n in range(30)} | set(others)
+                assert await found(storage, replace(plan, criterion=Not(criterion))) == rest - there, criterion
+
+    await create(storage, {f"r{n}": dated(n) for n in range(30)})
+    await create(storage, {"never": Rows(sort=MISSING)})
+    asked = SearchPlan(type=TYPE, criterion=Period(param="date", prefix="ge", low=1, high=2))
+    assert "sort BETWEEN" in await storage.explain(asked)
+    await check("never")
+    await create(storage, {"placed": Rows(sort=15)})
+    await check("never", "placed")
+    assert "sort BETWEEN" not in await storage.explain(asked)
+    await create(storage, {"placed": Rows(sort=15, dates=(DateRow("issued", 1, 2),)), "now": Rows()})
+    await check("never", "placed", "now")
+
+
 async def test_too_many_to_sort_are_refused(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toro_sqlite.keyed._MOST", 20)
     await create(storage, {f"r{n}": Rows(sort=1, orders=(OrderRow("key", n, n),)) for n in range(25)})
@@ -284,6 +325,7 @@ def _to_schema_1(path: Path) -> None:
         connection.execute("DROP TABLE amount")
         connection.execute("DROP TABLE unit")
         connection.execute("ALTER TABLE param DROP COLUMN grouped")
+        connection.execute("ALTER TABLE param DROP COLUMN sparse")
         connection.execute("DELETE FROM schema WHERE version = 2")
     connection.close()
 
