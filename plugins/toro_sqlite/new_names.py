@@ -45,12 +45,13 @@ class NewNames(Names):
 
     def make_param(self, tid: int, code: str) -> int:
         """Return a search parameter's number."""
+        found = self._params.get((tid, code)) or self.param(tid, code)
         sql = "INSERT INTO param (tid, code) VALUES (?, ?)"
-        return self.param(tid, code) or self._made(self._params, (tid, code), sql, tid, code)
+        return found or self._made(self._params, (tid, code), sql, tid, code)
 
     def make_value(self, text: str) -> int:
         """Return a system's or uri's number, 0 for the empty one."""
-        number = self.value(text)
+        number = self._values.get(text) or self.value(text)
         return self._made(self._values, text, "INSERT INTO value (text) VALUES (?)", text) if number is None else number
 
     def make_unit(self, system: int, code: str) -> int:

@@ -35,6 +35,7 @@ from toro_core.storage import (
     DateRow,
     GroupRow,
     NumberRow,
+    OrderRow,
     QuantityRow,
     ReferenceRow,
     Rows,
@@ -426,6 +427,10 @@ class SearchConformance:
             dates=(DateRow("date", 0, 1),) * 2,
             references=(ReferenceRow("subject", "Patient", "1", ""), ReferenceRow("subject", "Patient", "1", "1")) * 2,
             uris=(UriRow("url", "u"),) * 2,
+            numbers=(NumberRow("number", 1, 1),) * 2,
+            quantities=(QuantityRow("amount", "u", "g", 1, 2), QuantityRow("amount", "u", "g", 1, 1)) * 2,
+            groups=(GroupRow("group", Rows(tokens=(TokenRow("code", "s", "a"),) * 2)),) * 2,
+            orders=(OrderRow("key", 1, 2),) * 2,
             compartments=("1", "1"),
         )
         for _ in range(2):
@@ -436,5 +441,8 @@ class SearchConformance:
                 Period(param="date", prefix="eq", low=0, high=1),
                 Reference(param="subject", id="1"),
                 Uri(param="url", value="u"),
+                Number(param="number", prefix="eq", low=1, high=2),
+                Quantity(param="amount", prefix="gt", low=1, high=1, system="u", code="g"),
+                Composite(param="group", criteria=(Token(param="code", code="a"),)),
             ):
                 await _finds(storage, criterion, {"a"})
