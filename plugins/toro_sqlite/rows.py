@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from toro_core.storage import MISSING, Rows
+from toro_core.storage import MISSING, Rows, UriRow
 from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
 from toro_sqlite.groups import amount, groups
 from toro_sqlite.names import Gap
@@ -111,10 +111,11 @@ class Sheet:
             if pid in entries:
                 continue
             span = (low, high)
-            if param not in codes and targets.get(param) == span:
-                # What targets say has no index: their names would be the longest part of it.
+            named = _named(param, span, rows.uris) if isinstance(low, str) else 0
+            if named or (param not in codes and targets.get(param) == span):
+                # What targets or uris say has no index: their names would be the longest part of it.
                 self.names.note_by_target(pid)
-                entries[pid] = pid
+                entries[pid] = [pid, -named] if named else pid
                 continue
             posted.append(_ordering(pid, rid, low, high))
             if codes.get(param) == span:
@@ -152,6 +153,13 @@ def _post(sheet: _Rows, rid: int, sort: int, blob: Blob) -> None:
 
 def _ordering(pid: int, rid: int, low: float | str, high: float | str) -> _Row:
     return pid, low, rid, None if high == low else high
+
+
+def _named(param: str, span: Span, rows: Iterable[UriRow]) -> int:
+    """Return the length to which the parameter's uris are cut where they say the span, 0 where they do not."""
+    length = max(map(len, map(str, span)))
+    values = [row.value[:length] for row in rows if row.param == param]
+    return length if values and span == (min(values), max(values)) else 0
 
 
 def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:

@@ -57,7 +57,7 @@ OTHER = "Patient"
 _DAY = 86_400_000_000
 _GREATEST = sys.float_info.max
 _PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
-_SORTS = (None, None, None, "key", "name", "number", "r", "s", "_id", "_lastUpdated", "unheard")
+_SORTS = (None, None, None, "key", "name", "number", "q", "r", "s", "_id", "_lastUpdated", "unheard")
 
 
 class Chance:
@@ -228,6 +228,7 @@ class Chance:
         # Keys as the core makes them, from the other rows, and one that has nothing to do with them.
         orders += self._order("r", [f"{row.type}/{row.id}" for row in own.references if row.param == "r"])
         orders += self._order("s", [row.code for row in own.tokens if row.param == "s"])
+        orders += self._order("q", [row.value[:1] for row in own.uris if row.param == "q"])
         return orders
 
     def _order(self, param: str, values: list[str]) -> list[OrderRow]:
