@@ -9,6 +9,7 @@ from toro_core.access import Access
 from toro_core.auth.authority import Authority
 from toro_core.bundles.bundler import Bundler
 from toro_core.bundles.entries import EntryParser
+from toro_core.bundles.plan import Tools
 from toro_core.bundles.transaction import Transactor
 from toro_core.definitions import load
 from toro_core.matching import Matcher
@@ -62,12 +63,14 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
     targeting = Targeting(storage, reader, access, matcher)
     writer = Writer(storage, drafter, access, targeting, integrity)
     bundler = Bundler(
-        definitions,
-        EntryParser(definitions, settings.own_bases()),
-        Transactor(definitions, drafter, matcher, targeting, writer),
-        writer,
-        access,
-        parser,
+        definitions=definitions,
+        entries=EntryParser(definitions, settings.own_bases()),
+        transactor=Transactor(
+            tools=Tools(definitions=definitions, drafter=drafter, matcher=matcher, targeting=targeting, writer=writer)
+        ),
+        writer=writer,
+        access=access,
+        parser=parser,
     )
     return Service(
         Parts(

@@ -1,4 +1,7 @@
-"""The RPCs of `toro.v1`, one short method each: parse, authorise, act, answer."""
+"""The RPCs of `toro.v1`, one short method each: parse, authorise, act, answer.
+
+Past 250 lines because every RPC has its method here; what they do lies elsewhere.
+"""
 
 from __future__ import annotations
 

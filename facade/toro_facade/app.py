@@ -13,10 +13,11 @@ from starlette.types import Receive, Scope, Send
 from toro_core.settings import Settings
 from toro_core.v1 import Core, GetCapabilitiesResponse
 from toro_facade.access_log import AccessLog
+from toro_facade.bundles import exposure_of
 from toro_facade.exchange import Services
 from toro_facade.gateway import Gateway
 from toro_facade.links import Links
-from toro_facade.policy import exposure_of, running_policy
+from toro_facade.policy import running_policy
 from toro_facade.routes import Routes
 
 __all__ = ["create_app"]

@@ -55,7 +55,7 @@ async def _entry(exchange: Exchange, result: EntryResult, *, with_resources: boo
     status = _STATUSES.get(result.outcome, 200)
     match result.WhichOneof("result"):
         case "search":
-            body = await searchset_body(exchange, result.name, result.search)
+            body = await searchset_body(exchange, f"{exchange.fhir_base()}/{result.name}", result.search)
             return _joined("", body, {"status": _status(status)})
         case "versions":
             body = await history_body(exchange, result.name, result.versions)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from toro_core.v1 import CommitBundleRequest, Content, Handling
+from toro_core.v1 import CommitBundleRequest, Content, ExposedType, Exposure, Handling, Interaction
 from toro_facade.answer import Answer
 from toro_facade.body import read_resource
 from toro_facade.bundle_response import bundle_response
 from toro_facade.exchange import Exchange
 from toro_facade.headers import preferences
+from toro_facade.policy import INTERACTIONS, Policy
 from toro_facade.resource import no_parameters
 
-__all__ = ["bundles"]
+__all__ = ["commit_bundle", "exposure_of"]
 
 _HANDLING: Final = {"strict": Handling.HANDLING_STRICT, "lenient": Handling.HANDLING_LENIENT}
 
 
-async def bundles(exchange: Exchange) -> Answer:
-    """Answer `POST /fhir` with what became of each entry; a transaction that fails is an error and has written nothing.
+async def commit_bundle(exchange: Exchange) -> Answer:
+    """Answer `POST /fhir` with what became of each entry, which may do what the policy exposes, and nothing else.
 
-    Entries may do what the policy exposes, and nothing else.
+    A transaction that fails is an error and has written nothing.
     """
     no_parameters(exchange)
     settings = exchange.services.settings
@@ -41,4 +42,17 @@ async def bundles(exchange: Exchange) -> Answer:
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
         body=exchange.media.render(body),
+    )
+
+
+def exposure_of(policy: Policy) -> Exposure:
+    """Say the policy to the core."""
+    by_code = {code: interaction for interaction, code in INTERACTIONS.items()}
+    system = {"batch": Interaction.INTERACTION_BATCH, "transaction": Interaction.INTERACTION_TRANSACTION}
+    return Exposure(
+        types=[
+            ExposedType(resource_type=name, interactions=[by_code[code] for code in codes])
+            for name, codes in policy.types.items()
+        ],
+        interactions=[interaction for name, interaction in system.items() if name in policy.operations],
     )

@@ -26,9 +26,9 @@ class Services:
     settings: Settings
     policy: Policy
     capabilities: GetCapabilitiesResponse
-    links: Links
     exposure: Exposure
-    """The policy, as the core is told it."""
+    """The policy as the core is told it."""
+    links: Links
     started: str
     """When the server started, as a FHIR dateTime."""
 

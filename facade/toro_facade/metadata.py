@@ -62,12 +62,9 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "security": _security(base),
         "resource": list(_resources(services)),
     }
-    system = [name for name in policy.operations if name in ("batch", "transaction")]
-    if policy.searchable:
-        system.append("search-system")
-        rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
-    if system:
-        rest["interaction"] = [{"code": name} for name in system]
+    operations = [name for name in policy.operations if name in ("batch", "transaction")]
+    rest["interaction"] = [{"code": code} for code in ("search-system", *operations)]
+    rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
@@ -100,11 +97,11 @@ def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
     sources = [able[name] for name in services.policy.readable]
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes, sources, services.settings)
+        yield _resource(able[name], codes, services.settings, sources)
 
 
 def _resource(
-    able: TypeCapability, codes: tuple[str, ...], sources: Sequence[TypeCapability], settings: Settings
+    able: TypeCapability, codes: tuple[str, ...], settings: Settings, sources: Sequence[TypeCapability]
 ) -> dict[str, Any]:
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from toro_core.settings import Settings, SettingsError
-from toro_core.v1 import ExposedType, Exposure, GetCapabilitiesResponse, Interaction
+from toro_core.v1 import GetCapabilitiesResponse, Interaction
 
 __all__ = [
     "CODES",
@@ -18,7 +18,6 @@ __all__ = [
     "Grant",
     "Policy",
     "Published",
-    "exposure_of",
     "published_table",
     "running_policy",
 ]
@@ -143,19 +142,6 @@ def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) ->
     return Policy(
         types={name: codes for name, codes in types.items() if codes},
         operations=tuple(name for name in _operations(settings.operations) if name in _able(capabilities)),
-    )
-
-
-def exposure_of(policy: Policy) -> Exposure:
-    """Say the policy to the core."""
-    by_code = {code: interaction for interaction, code in INTERACTIONS.items()}
-    system = {"batch": Interaction.INTERACTION_BATCH, "transaction": Interaction.INTERACTION_TRANSACTION}
-    return Exposure(
-        types=[
-            ExposedType(resource_type=name, interactions=[by_code[code] for code in codes])
-            for name, codes in policy.types.items()
-        ],
-        interactions=[interaction for name, interaction in system.items() if name in policy.operations],
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from toro_facade.answer import Answer
-from toro_facade.bundles import bundles
+from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
@@ -195,10 +195,10 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
 
 
 def _system(policy: Policy) -> dict[str, Endpoint]:
-    found = {"GET": _searching(search_system, "/fhir")}
+    made = {"GET": _searching(search_system, "/fhir")}
     if {"batch", "transaction"} & set(policy.operations):
-        found["POST"] = Endpoint(handler=bundles, template="/fhir", negotiates=True, protected=True)
-    return found
+        made["POST"] = Endpoint(handler=commit_bundle, template="/fhir", negotiates=True, protected=True)
+    return made
 
 
 def _searching(handler: Handler, template: str) -> Endpoint:

@@ -55,19 +55,18 @@ async def _answered(exchange: Exchange, given: list[Pair]) -> Answer:
     services = exchange.services
     request = _request(exchange, given)
     found = await services.core.SearchResources(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    body = await searchset_body(exchange, _place(exchange), found)
+    body = await searchset_body(exchange, _url(exchange, exchange.fhir_base()), found)
     return Answer(
         headers=[(b"content-type", exchange.media.content_type), (b"cache-control", b"private, no-cache")],
         body=exchange.media.render(body),
     )
 
 
-async def searchset_body(exchange: Exchange, place: str, found: SearchResourcesResponse) -> bytes:
-    """Render a page of a search; `place` is what was searched, the path of its links below the base."""
+async def searchset_body(exchange: Exchange, url: str, found: SearchResourcesResponse) -> bytes:
+    """Render a page of the search that was made at this URL, which is without its query."""
     entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
-    base = exchange.fhir_base()
     total = found.total if found.HasField("total") else None
-    return searchset(base, entries, _links(f"{base}/{place}".rstrip("/"), found), total, found.issues)
+    return searchset(exchange.fhir_base(), entries, _links(url, found), total, found.issues)
 
 
 def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
@@ -92,11 +91,11 @@ async def _whole(exchange: Exchange, entry: SearchEntry) -> SearchEntry:
     return SearchEntry(resource=await fetched(exchange, entry.resource.name, ""), mode=entry.mode)
 
 
-def _place(exchange: Exchange) -> str:
-    """Return the path of a search by GET: a form is sent to the same with `_search` after it."""
+def _url(exchange: Exchange, base: str) -> str:
+    """Return the URL without its query; a form is sent to the same one with `_search` after it."""
     if exchange.compartment:
-        return f"{exchange.compartment}/{exchange.resource_type or '*'}"
-    return exchange.resource_type
+        return f"{base}/{exchange.compartment}/{exchange.resource_type or '*'}"
+    return f"{base}/{exchange.resource_type}" if exchange.resource_type else base
 
 
 def _links(url: str, found: SearchResourcesResponse) -> list[Link]:

@@ -28,8 +28,12 @@ _REFERRERS = (
 
 def check_before(names: Names, writes: Iterable[Write]) -> None:
     """Judge the conditions; nothing of the commit is written yet. Raises ConditionChanged."""
-    for condition in dict.fromkeys(chain.from_iterable(write.conditions for write in writes)):
-        if _found(names, condition) != ([] if condition.finds is None else [condition.finds]):
+    conditions = dict.fromkeys(chain.from_iterable(write.conditions for write in writes))
+    # Made anew, so that it remembers no name that was rolled back.
+    if conditions:
+        reader = Reader(names.connection)
+    for condition in conditions:
+        if _found(reader, condition) != ([] if condition.finds is None else [condition.finds]):
             raise ConditionChanged
 
 
@@ -43,9 +47,9 @@ def check_after(names: Names, writes: Sequence[Write]) -> None:
             raise StillReferenced(str(write.key), [str(key) for key in referrers])
 
 
-def _found(names: Names, condition: Condition) -> list[Key]:
+def _found(reader: Reader, condition: Condition) -> list[Key]:
     plan = SearchPlan(type=condition.type, criterion=condition.criterion, limit=2, max_bytes=2**62)
-    return [stored.key for stored in pages.page(Reader(names.connection), plan).resources]
+    return [stored.key for stored in pages.page(reader, plan).resources]
 
 
 def _exists(names: Names, key: Key) -> bool:

@@ -19,6 +19,7 @@ from toro_core.auth.signer import ASSERTION_TYPE, new_client_key, read_private_k
 from toro_core.local import LocalTransport
 from toro_core.plugins import open_storage
 from toro_core.settings import Settings
+from toro_core.storage import Storage
 from toro_core.v1 import Core, GetCapabilitiesRequest
 from toro_facade.app import create_app
 
@@ -66,8 +67,10 @@ class Live:
 
 
 @asynccontextmanager
-async def _live(database: Path, settings: Settings, scope: str = "system/*.cruds") -> AsyncIterator[Live]:
-    """Serve a new database."""
+async def _live(
+    database: Path, settings: Settings, scope: str, open_storage: Callable[[str], AbstractAsyncContextManager[Storage]]
+) -> AsyncIterator[Live]:
+    """Serve a database."""
     async with open_storage(f"sqlite:///{database}") as storage:
         keys = json.dumps({"keys": [_PUBLIC]}).encode()
         if not await Clients(storage).list():
@@ -85,13 +88,17 @@ async def _live(database: Path, settings: Settings, scope: str = "system/*.cruds
 def open_live(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Live]]:
     """Open a server with these settings on the test's one database."""
 
-    def opened(scope: str = "system/*.cruds", **settings: Any) -> AbstractAsyncContextManager[Live]:
+    def opened(
+        scope: str = "system/*.cruds",
+        open_storage: Callable[[str], AbstractAsyncContextManager[Storage]] = open_storage,
+        **settings: Any,
+    ) -> AbstractAsyncContextManager[Live]:
         given: dict[str, Any] = {
             "expose": "full",
             "update_create": True,
             "base_url": "https://fhir.example.org",
         } | settings
-        return _live(tmp_path / "toro.db", Settings(**given), scope)
+        return _live(tmp_path / "toro.db", Settings(**given), scope, open_storage)
 
     return opened
 

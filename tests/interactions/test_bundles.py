@@ -387,9 +387,9 @@ async def test_entries_may_do_what_is_published_and_nothing_else(open_live: Open
         assert (await _post(live, "transaction", conditional)).status_code == 405
         statement = (await live.http.get("/fhir/metadata")).json()
         assert statement["rest"][0]["interaction"] == [
+            {"code": "search-system"},
             {"code": "batch"},
             {"code": "transaction"},
-            {"code": "search-system"},
         ]
         assert statement["patchFormat"] == ["application/json-patch+json", "application/fhir+json"]
 
@@ -398,12 +398,15 @@ async def test_batch_and_transaction_are_exposed_by_name(open_live: OpenLive) ->
     async with open_live(operations=("batch",)) as live:
         assert (await _post(live, "batch")).status_code == 200
         assert (await _post(live, "transaction")).status_code == 405
-        statement = (await live.http.get("/fhir/metadata")).json()
-        assert statement["rest"][0]["interaction"] == [{"code": "batch"}, {"code": "search-system"}]
+        assert await _system_interactions(live) == ["search-system", "batch"]
     async with open_live(operations=()) as live:
         assert (await _post(live, "batch")).status_code == 405
-        statement = (await live.http.get("/fhir/metadata")).json()
-        assert statement["rest"][0]["interaction"] == [{"code": "search-system"}]
+        assert await _system_interactions(live) == ["search-system"]
+
+
+async def _system_interactions(live: Live) -> list[str]:
+    statement = (await live.http.get("/fhir/metadata")).json()
+    return [one["code"] for one in statement["rest"][0]["interaction"]]
 
 
 async def test_each_entry_needs_its_own_scope(live: Live) -> None:
@@ -435,3 +438,14 @@ async def test_an_answer_that_grows_too_large_says_so_entry_by_entry(open_live: 
         posted = _entry("POST", "Patient", _patient(text={"status": "generated", "div": f"<div>{'x' * 4_000}</div>"}))
         full = await _done(live, "transaction", *[posted] * 4, prefer="return=representation")
         assert all(entry["resource"]["text"]["div"] for entry in full), "what is left out is fetched"
+
+
+async def test_searches_in_bundles_follow_references_and_include_what_is_exposed(open_live: OpenLive) -> None:
+    async with open_live(expose="published") as live:
+        patient = (await live.http.post("/fhir/Patient", json=_patient("", "1"))).json()["id"]
+        await live.http.post("/fhir/Observation", json=_observation(f"Patient/{patient}"))
+        query = f"Observation?patient._id={patient}&_include=Observation:patient"
+        for kind in ("batch", "transaction"):
+            (entry,) = await _done(live, kind, _entry("GET", query))
+            modes = [one["search"]["mode"] for one in entry["resource"]["entry"]]
+            assert modes == ["match", "include"]

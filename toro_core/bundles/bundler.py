@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -55,32 +56,23 @@ _OUTCOMES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundler:
-    """Carries Bundles out."""
+    """Carries Bundles out: transactions with the transactor, the entries of batches with the writer."""
 
-    def __init__(
-        self,
-        definitions: Definitions,
-        entries: EntryParser,
-        transactor: Transactor,
-        writer: Writer,
-        access: Access,
-        parser: SearchParser,
-    ) -> None:
-        """Carry transactions out with `transactor`, and the entries of batches with `writer`."""
-        self._definitions = definitions
-        self._entries = entries
-        self._transactor = transactor
-        self._writer = writer
-        self._access = access
-        self._parser = parser
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+    definitions: Definitions
+    entries: EntryParser
+    transactor: Transactor
+    writer: Writer
+    access: Access
+    parser: SearchParser
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
 
     async def commit(self, request: CommitBundleRequest, call: Call, rpcs: Rpcs) -> CommitBundleResponse:
         """Carry a batch or transaction out; `rpcs` answer its reads. Raises ToroError for a transaction that fails."""
         if len(request.json) <= _INLINE:
             return await self._commit(request, call, rpcs)
-        async with self._large:
+        async with self.large:
             return await self._commit(request, call, rpcs)
 
     async def _commit(self, request: CommitBundleRequest, call: Call, rpcs: Rpcs) -> CommitBundleResponse:
@@ -111,14 +103,9 @@ class Bundler:
         entries = bundle.get("entry")
         if isinstance(entries, list):
             frame["entry"] = [_without_resource(entry) for entry in entries]
-        if issues := check(frame, self._definitions):
+        if issues := check(frame, self.definitions):
             raise InvalidBundle(issues=issues)
         return bundle
-
-    @property
-    def parts(self) -> tuple[EntryParser, Transactor, Writer, Access, SearchParser]:
-        """Return what the work on one Bundle uses."""
-        return self._entries, self._transactor, self._writer, self._access, self._parser
 
 
 class _Work:
@@ -127,14 +114,12 @@ class _Work:
     def __init__(
         self, bundler: Bundler, request: CommitBundleRequest, call: Call, rpcs: Rpcs, exposed: Exposed
     ) -> None:
-        self._parser, self._transactor, self._writer, self._access, self._search = bundler.parts
+        self._with = bundler
         self._request = request
         self._call = call
         self._caller: Caller = call.known_caller()
         self._exposed = exposed
-        self._reader = EntryReader(
-            rpcs, call, request.handling, request.exposure if request.HasField("exposure") else None
-        )
+        self._reader = EntryReader(rpcs, call, request)
         self._left = request.max_bytes or _MAX_BYTES
 
     async def transaction(self, raw: Sequence[Any]) -> list[EntryResult]:
@@ -144,8 +129,8 @@ class _Work:
                 entries.append(entry := self._parse(index, one))
                 if isinstance(entry.request, Read):
                     lenient = self._request.handling == Handling.HANDLING_LENIENT
-                    check_read(entry.request, self._caller, self._access, self._search, lenient=lenient)
-        done = await self._transactor.commit(self._caller, entries, self._exposed)
+                    check_read(entry.request, self._caller, self._with.access, self._with.parser, lenient=lenient)
+        done = await self._with.transactor.commit(self._caller, entries, self._exposed)
         results = [self._written(done.get(entry.index)) for entry in entries]
         for entry in entries:
             if isinstance(entry.request, Read):
@@ -173,7 +158,7 @@ class _Work:
 
     def _parse(self, index: int, raw: Any) -> Entry:
         allow = {"allow_missing": self._request.allow_missing, "allow_multiple": self._request.allow_multiple}
-        entry = self._parser.parse(index, raw, **allow)
+        entry = self._with.entries.parse(index, raw, **allow)
         self._exposed.check(entry.request.type, entry.interaction)
         if isinstance(entry.request, Change) and entry.request.criteria is not None:
             self._exposed.check(entry.request.type, Interaction.INTERACTION_SEARCH_TYPE)
@@ -186,7 +171,7 @@ class _Work:
                     result = await self._reader.result(entry.request, self._left)
                     self._left -= result.ByteSize()
                     return result
-                done = await self._writer.change(self._caller, entry.request)
+                done = await self._with.writer.change(self._caller, entry.request)
                 return self._written(done[-1] if done else None)
         except Exception as error:
             return self._failed(error)

@@ -17,12 +17,11 @@ from toro_core.resources import parse_version
 from toro_core.search.parse import SearchParser
 from toro_core.search.query import Parameter
 from toro_core.v1 import (
+    CommitBundleRequest,
     EntryOutcome,
     EntryResult,
-    Exposure,
     GetResourceRequest,
     GetResourceResponse,
-    Handling,
     ListVersionsRequest,
     ListVersionsResponse,
     Resource,
@@ -50,12 +49,11 @@ class Rpcs(Protocol):
 class EntryReader:
     """Answers reads of one call."""
 
-    def __init__(self, rpcs: Rpcs, call: Call, handling: Handling, exposure: Exposure | None) -> None:
-        """Answer with these RPCs, for the caller of this call; `exposure` limits what searches include."""
-        self._exposure = exposure
+    def __init__(self, rpcs: Rpcs, call: Call, bundle: CommitBundleRequest) -> None:
+        """Answer with these RPCs, for the caller of this call, with the Bundle's handling and exposure."""
         self._rpcs = rpcs
         self._call = call
-        self._handling = handling
+        self._bundle = bundle
 
     async def result(self, read: Read, max_bytes: int) -> EntryResult:
         """Answer a read with at most so many bytes of JSON. Raises ToroError."""
@@ -95,9 +93,9 @@ class EntryReader:
         return answer
 
     async def _search(self, read: Read, max_bytes: int) -> SearchResourcesResponse:
-        request = SearchResourcesRequest(
-            resource_type=read.type, handling=self._handling, max_bytes=max_bytes, exposure=self._exposure
-        )
+        request = SearchResourcesRequest(resource_type=read.type, handling=self._bundle.handling, max_bytes=max_bytes)
+        if self._bundle.HasField("exposure"):
+            request.exposure.CopyFrom(self._bundle.exposure)
         if token := _page_token(read.parameters):
             request.page_token = token
         else:

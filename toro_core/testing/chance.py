@@ -1,6 +1,6 @@
 """Random rows and criteria, drawn from few values, so that they meet.
 
-Past 250 lines because it is one list: a few lines for each kind of row and of criterion.
+Past 250 lines because every kind of row and of criterion is drawn here.
 """
 
 # ruff: noqa: S311 - seeded, so that a failure comes again

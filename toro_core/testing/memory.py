@@ -25,7 +25,6 @@ from toro_core.search.plan import SearchPlan
 from toro_core.storage import (
     Absent,
     Capability,
-    Condition,
     Expect,
     HistoryPlan,
     Indexed,
@@ -41,7 +40,7 @@ from toro_core.storage import (
 
 __all__ = ["MemoryStorage"]
 
-_NAMED: Final = 10
+_REFERRERS: Final = 10
 """Referrers named at most."""
 
 
@@ -94,14 +93,12 @@ class MemoryStorage:
             write.key: (found.rows, list(found.versions)) if (found := self._resources.get(write.key)) else None
             for write in writes
         }
-        for condition in (condition for write in writes for condition in write.conditions):
-            self._check(condition)
         self._seq += 1
         self._at = max(self._at, time.time_ns() // 1_000_000)
         try:
+            self._check_before(writes)
             stored = [self._write(write) for write in writes]
-            for write in writes:
-                self._check_references(write)
+            self._check_after(writes)
             return stored
         except Exception:
             for key, known in before.items():
@@ -111,23 +108,32 @@ class MemoryStorage:
                     self._resources[key] = _Resource(*known)
             raise
 
-    def _check(self, condition: Condition) -> None:
-        found = [key for key, at, rows in self.of_type(condition.type) if matches(condition.criterion, key, at, rows)]
-        if found != ([] if condition.finds is None else [condition.finds]):
-            raise ConditionChanged
+    def _check_before(self, writes: Sequence[Write]) -> None:
+        for condition in (condition for write in writes for condition in write.conditions):
+            found = [
+                key
+                for key, at, rows in self.of_type(condition.type)
+                if matches(condition.criterion, key, at, rows, self)
+            ]
+            if found != ([] if condition.finds is None else [condition.finds]):
+                raise ConditionChanged
 
-    def _check_references(self, write: Write) -> None:
-        for target in write.targets:
+    def _check_after(self, writes: Sequence[Write]) -> None:
+        for target in (target for write in writes for target in write.targets):
             if self.get(target) is None:
                 raise TargetMissing(str(target))
-        referrers = [
+        for write in writes:
+            if write.unreferenced and (referrers := self._referrers(write.key)):
+                raise StillReferenced(str(write.key), referrers[:_REFERRERS])
+
+    def _referrers(self, target: Key) -> list[str]:
+        return [
             str(key)
-            for type_ in dict.fromkeys(key.type for key in self._resources)
-            for key, _, rows in self.of_type(type_)
-            if key != write.key and any(row[1:3] == write.key for row in rows.references)
+            for key, found in self._resources.items()
+            if key != target
+            and not found.versions[-1].deleted
+            and any((row.type, row.id) == target for row in found.rows.references)
         ]
-        if write.unreferenced and referrers:
-            raise StillReferenced(str(write.key), sorted(referrers)[:_NAMED])
 
     def _write(self, write: Write) -> Stored:
         found = self._resources.get(write.key)
