@@ -56,17 +56,16 @@ def _next(
         + Sql(" AND p.sort BETWEEN ? AND ?", bounds)
         + Sql(f" ORDER BY p.sort {step} LIMIT 1 OFFSET ")
     )
-    sql = (
-        Sql("SELECT l.key, ")
-        + entry
-        + Sql("0), ")
-        + entry
-        + Sql("?) FROM json_each(?) l", (depth - 1, json.dumps([posting.item for posting in postings])))
-    )
+    items = json.dumps([posting.item for posting in postings])
+    # Most often a page is filled by first entries.
+    deep = entry + Sql("?)", (depth - 1,)) if depth > 1 else Sql("NULL")
+    sql = Sql("SELECT l.key, ") + entry + Sql("0), ") + deep + Sql(" FROM json_each(?) l", (items,))
     entries = [row for row in execute(reader.connection, sql) if row[1] is not None]
-    deep = sorted((last for _, _, last in entries if last is not None), reverse=descending)
+    if depth == 1:
+        entries = [(place, begun, begun) for place, begun, _ in entries]
+    reached = sorted((last for _, _, last in entries if last is not None), reverse=descending)
     needed = -(-limit // depth)
-    if len(deep) < needed:
+    if len(reached) < needed:
         return None, [postings[place] for place, _, _ in entries]
-    end = deep[needed - 1]
+    end = reached[needed - 1]
     return end, [postings[place] for place, begun, _ in entries if (begun >= end if descending else begun <= end)]
