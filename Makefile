@@ -7,14 +7,15 @@ DIR = sandbox
 BIN = .venv/bin
 SPEC = ../shared/spec
 DEFINITIONS = $(SPEC)/packages/hl7.fhir.r4.core-4.0.1.tgz $(SPEC)/packages/hl7.fhir.us.core-6.1.0.tgz \
-	--expansions $(SPEC)/expansions/r4-required.json
+	--expansions $(SPEC)/expansions/us-core-6.1.0.json $(SPEC)/expansions/us-core-6.1.0-fallback.json \
+	$(SPEC)/expansions/r4-required.json
 CODE = toro_core facade/toro_facade plugins/toro_sqlite tools tests bench
 
 sandbox: .venv/run.stamp
 	$(BIN)/toro sandbox "$(DIR)"
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" -n auto --dist loadfile
 
 test-slow: .venv/dev.stamp
 	$(BIN)/pytest -q -m slow

@@ -18,6 +18,7 @@ from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
 from bench.searches import measure_searches
 from bench.table import as_json, as_table
+from bench.validation import measure_create, measure_validation
 from bench.writes import measure_commits, measure_ingest, measure_records, measure_size
 
 __all__ = ["Scale", "main", "run"]
@@ -52,6 +53,9 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows += await measure_searches(corpus, folder, repeats=repeats, rounds=rounds)
     _say("tokens")
     rows.append(await measure_tokens(corpus, repeats=repeats, rounds=rounds))
+    _say("validation")
+    rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
+    rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))

@@ -18,11 +18,13 @@ def main() -> int:
     parser.add_argument(
         "packages", nargs="+", type=Path, metavar="PACKAGE", help="FHIR core package first, guides after"
     )
-    parser.add_argument("--expansions", type=Path, help="known expansions of required value sets (JSON)")
+    parser.add_argument(
+        "--expansions", type=Path, nargs="+", default=[], help="known expansions of value sets (JSON); a later one wins"
+    )
     parser.add_argument("--out", type=Path, default=DATA, help="folder to write (default: the one Toro loads)")
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     arguments = parser.parse_args()
-    expansions = json.loads(arguments.expansions.read_bytes()) if arguments.expansions else {}
+    expansions = {url: row for path in arguments.expansions for url, row in json.loads(path.read_bytes()).items()}
     fresh = compile_packages([read_package(path) for path in arguments.packages], expansions)
     if not arguments.check:
         write(fresh, arguments.out)

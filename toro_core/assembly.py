@@ -13,6 +13,7 @@ from toro_core.bundles.plan import Tools
 from toro_core.bundles.transaction import Transactor
 from toro_core.definitions import load
 from toro_core.matching import Matcher
+from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
@@ -24,6 +25,8 @@ from toro_core.service import Parts, Service
 from toro_core.settings import Settings
 from toro_core.storage import Storage
 from toro_core.targeting import Targeting
+from toro_core.validating import Validating
+from toro_core.validation import Validator
 from toro_core.writing import Drafter, Integrity, Writer
 
 __all__ = ["open_service", "service_on"]
@@ -33,15 +36,18 @@ __all__ = ["open_service", "service_on"]
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the storage the settings name and a service on it; close the storage at the end."""
     async with open_storage(settings.storage) as storage:
-        extractor = Extractor(load(), settings.own_bases())
-        await settle(storage, extractor)
-        yield service_on(storage, settings, extractor)
+        definitions = await definitions_of(storage)
+        async with announced(storage, definitions):
+            extractor = Extractor(definitions, settings.own_bases())
+            await settle(storage, extractor)
+            yield service_on(storage, settings, extractor)
 
 
 def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
     """Put a service together on an open storage, with an extractor that has been settled on it where there is one."""
     extractor = extractor or Extractor(load(), settings.own_bases())
     definitions = extractor.definitions
+    validator = Validator(definitions, policy=settings.profile_policy)
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     access = Access(parser.constraint)
     authority = Authority(
@@ -58,7 +64,7 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
     tokens = PageTokens(storage)
     reader = Reader(storage, extractor, access)
     integrity = Integrity(check_references=settings.check_references, delete_referenced=settings.delete_referenced)
-    drafter = Drafter(definitions, extractor, with_targets=integrity.check_references)
+    drafter = Drafter(validator, extractor, with_targets=integrity.check_references)
     matcher = Matcher(storage, parser, access)
     targeting = Targeting(storage, reader, access, matcher)
     writer = Writer(storage, drafter, access, targeting, integrity)
@@ -84,5 +90,6 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
             bundler=bundler,
             searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
+            validating=Validating(validator, reader, access),
         )
     )

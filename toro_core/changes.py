@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from toro_core.errors import Issue
 from toro_core.json import JsonObject
 from toro_core.patching import Patch
 from toro_core.search.query import Parameter
@@ -62,3 +63,5 @@ class Done:
 
     outcome: Outcome
     stored: Stored | None
+    issues: tuple[Issue, ...] = ()
+    """What validation left to tell of what was written."""

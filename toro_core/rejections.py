@@ -13,6 +13,7 @@ __all__ = [
     "NotExposed",
     "PatchFailed",
     "ResourceTooLarge",
+    "UnprocessableResource",
     "UnresolvedReference",
     "UnsupportedType",
     "UpdateCreateNotAllowed",
@@ -31,6 +32,13 @@ class InvalidResource(ToroError):
 
     reason = "INVALID_RESOURCE"
     issue = "structure"
+
+
+class UnprocessableResource(ToroError):
+    """The resource breaks a profile it claims or has to follow; nothing was written."""
+
+    reason = "UNPROCESSABLE_RESOURCE"
+    issue = "processing"
 
 
 class UnsupportedType(ToroError):

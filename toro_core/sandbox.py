@@ -21,6 +21,7 @@ from toro_core.json import dumps, loads
 from toro_core.plugins import open_storage
 from toro_core.search.extract import Extractor
 from toro_core.synthetic import generate
+from toro_core.validation import Validator
 
 __all__ = ["CLIENT", "SandboxError", "describe", "prepare"]
 
@@ -84,7 +85,8 @@ def _settings(database: Path) -> str:
 async def _fill(database: Path, patients: int, keys: bytes) -> None:
     definitions = load()
     async with open_storage(f"sqlite:///{database}") as storage:
-        sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True)
+        validator = Validator(definitions)
+        sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True, validator=validator)
         texts = (dumps(resource) for resource in generate(patients=patients))
         report = Report()
         await import_resources(

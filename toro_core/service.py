@@ -20,12 +20,13 @@ from toro_core.definitions import Definitions
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
-from toro_core.resources import message, parse_name, parse_version
+from toro_core.resources import known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search_messages import asked_search, search_answer
 from toro_core.searching import Searcher
 from toro_core.settings import Settings
+from toro_core.status import issue_message
 from toro_core.storage import HistoryPlan, Storage, Stored
 from toro_core.v1 import (
     CommitBundleRequest,
@@ -55,7 +56,11 @@ from toro_core.v1 import (
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
+    ValidateResourceRequest,
+    ValidateResourceResponse,
 )
+from toro_core.v1 import Issue as IssueMessage
+from toro_core.validating import MODES, Validating
 from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
@@ -80,6 +85,7 @@ class Parts:
     bundler: Bundler
     searcher: Searcher
     tokens: PageTokens
+    validating: Validating
 
 
 class Service:
@@ -119,20 +125,22 @@ class Service:
         """Store a new resource, or find the one there is."""
         self._check_size(request.json)
         (done,) = await self._parts.writer.change(call.known_caller(), create_change(request, self._types))
-        return CreateResourceResponse(resource=_written(done, request.content), created=done.outcome == "created")
+        created = done.outcome == "created"
+        return CreateResourceResponse(resource=_written(done, request.content), created=created, issues=_told(done))
 
     async def UpdateResource(self, request: UpdateResourceRequest, call: Call) -> UpdateResourceResponse:
         """Store a new version."""
         self._check_size(request.json)
         (done,) = await self._parts.writer.change(call.known_caller(), update_change(request, self._types))
-        return UpdateResourceResponse(resource=_written(done, request.content), created=done.outcome == "created")
+        created = done.outcome == "created"
+        return UpdateResourceResponse(resource=_written(done, request.content), created=created, issues=_told(done))
 
     async def PatchResource(self, request: PatchResourceRequest, call: Call) -> PatchResourceResponse:
         """Change parts of a resource."""
         self._check_size(request.patch)
         change = patch_change(request, self._types, self._parts.definitions)
         (done,) = await self._parts.writer.change(call.known_caller(), change)
-        return PatchResourceResponse(resource=_written(done, request.content))
+        return PatchResourceResponse(resource=_written(done, request.content), issues=_told(done))
 
     async def DeleteResource(self, request: DeleteResourceRequest, call: Call) -> DeleteResourceResponse:
         """Delete a resource, or what a condition finds."""
@@ -144,6 +152,17 @@ class Service:
         """Carry out a batch or a transaction."""
         self._check_size(request.json)
         return await self._parts.bundler.commit(request, call, self)
+
+    async def ValidateResource(self, request: ValidateResourceRequest, call: Call) -> ValidateResourceResponse:
+        """Check a resource without storing it."""
+        self._check_size(request.json)
+        key = parse_name(request.name, self._types) if request.name else None
+        resource_type = key.type if key else known_type(request.resource_type, self._types)
+        judged = await self._parts.validating.judge(
+            call.known_caller(), resource_type, key, request.json, MODES[request.mode], request.profiles
+        )
+        issues = [issue_message(issue) for issue in judged.issues]
+        return ValidateResourceResponse(issues=issues, acceptable=judged.acceptable)
 
     def _check_size(self, json: bytes) -> None:
         limit = self._parts.settings.max_body
@@ -229,3 +248,7 @@ async def _chunks(stored: Stored) -> AsyncIterator[FetchResourceResponse]:
 
 def _written(done: Done, content: Content) -> Resource | None:
     return message(done.stored, content=content == Content.CONTENT_FULL) if done.stored else None
+
+
+def _told(done: Done) -> list[IssueMessage]:
+    return [issue_message(issue) for issue in done.issues]

@@ -1,4 +1,7 @@
-"""The settings of a Toro process: one frozen object, read once, documented from its fields."""
+"""The settings of a Toro process: one frozen object, read once, documented from its fields.
+
+Past 250 lines because every setting is here, with its meaning.
+"""
 
 from __future__ import annotations
 
@@ -70,6 +73,11 @@ class Settings:
         "strict",
         choice("strict", "lenient"),
         "Unknown search parameters where `Prefer` is not given: refused, or ignored and said.",
+    )
+    profile_policy: Literal["off", "warn", "enforce"] = _setting(
+        "warn",
+        choice("off", "warn", "enforce"),
+        "US Core profiles of resources that do not claim them: not checked, checked with warnings, or demanded.",
     )
     service_bases: tuple[str, ...] = _setting((), NAMES, "Further FHIR base URLs in references that mean this server.")
     update_create: bool = _setting(False, FLAG, "Let an update create a resource under the id it names.")

@@ -60,9 +60,12 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     SearchResourcesResponse,
     UpdateResourceRequest,
     UpdateResourceResponse,
+    ValidateResourceRequest,
+    ValidateResourceResponse,
+    ValidationMode,
 )
 from toro_core._gen.toro.v1.resource_service_pb2_grpc import ResourceServiceStub
-from toro_core.channel import Failure, GrpcTransport, Tls, open_channel
+from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channel
 
 __all__ = [
     "METHODS",
@@ -117,8 +120,12 @@ __all__ = [
     "TypeCapability",
     "UpdateResourceRequest",
     "UpdateResourceResponse",
+    "ValidateResourceRequest",
+    "ValidateResourceResponse",
+    "ValidationMode",
     "bare_error",
     "connect",
+    "core_tls",
 ]
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
@@ -233,6 +240,12 @@ class Core:
     ) -> CommitBundleResponse:
         """Carry out a batch or a transaction."""
         return cast(CommitBundleResponse, await self._unary("CommitBundle", request, metadata, timeout))
+
+    async def ValidateResource(
+        self, request: ValidateResourceRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> ValidateResourceResponse:
+        """Check a resource without storing it."""
+        return cast(ValidateResourceResponse, await self._unary("ValidateResource", request, metadata, timeout))
 
     async def SearchResources(
         self, request: SearchResourcesRequest, *, metadata: Metadata = (), timeout: float | None = None

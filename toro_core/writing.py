@@ -11,7 +11,6 @@ from typing import Final
 from toro_core.access import Access, Forbidden, permits
 from toro_core.caller import Caller
 from toro_core.changes import Change, Done, Target
-from toro_core.definitions import Definitions
 from toro_core.errors import (
     AlreadyExists,
     ConditionChanged,
@@ -24,15 +23,15 @@ from toro_core.errors import (
 )
 from toro_core.json import JsonObject, dumps, loads
 from toro_core.references import Local
-from toro_core.rejections import InvalidPatch, InvalidResource
+from toro_core.rejections import InvalidPatch, InvalidResource, UnprocessableResource
 from toro_core.resources import body
 from toro_core.rewriting import references
 from toro_core.search.extract import Extractor
 from toro_core.storage import Body, Key, Rows, Storage, Stored, Write
 from toro_core.targeting import Targeting
-from toro_core.validation.structure import check
+from toro_core.validation import Report, Validator
 
-__all__ = ["OVERTAKEN", "Draft", "Drafter", "Integrity", "Patience", "Writer", "content"]
+__all__ = ["OVERTAKEN", "Draft", "Drafter", "Integrity", "Patience", "Writer", "accepted", "content"]
 
 _INLINE: Final = 256 << 10
 """Bytes up to which a body is parsed on the event loop; a larger one is parsed on a thread, so that others go on."""
@@ -54,24 +53,29 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A checked resource, ready to be written; `targets` are the resources of this server it refers to, where asked for."""
+    """A checked resource, ready to be written; `targets` are the resources of this server it refers to, where asked for.
+
+    `issues` are warnings and information for whoever sent it.
+    """
 
     body: Body
     rows: Rows
     targets: tuple[Key, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 class Drafter:
     """Makes drafts of JSON: the one way a client's resource becomes a stored one."""
 
-    def __init__(self, definitions: Definitions, extractor: Extractor, *, with_targets: bool = False) -> None:
-        """Check by these definitions."""
-        self._definitions = definitions
+    def __init__(self, validator: Validator, extractor: Extractor, *, with_targets: bool = False) -> None:
+        """Check with this validator."""
+        self._validator = validator
+        self._definitions = validator.definitions
         self._extractor = extractor
         self._with_targets = with_targets
 
     async def draft(self, json: bytes, key: Key, *, same_id: bool) -> Draft:
-        """Parse, check and lay out a resource under this key. Raises InvalidJson, InvalidResource.
+        """Parse, check and lay out a resource under this key. Raises InvalidJson, InvalidResource, UnprocessableResource.
 
         `same_id` demands that the resource names the key's id itself, as an update has to.
         """
@@ -83,17 +87,25 @@ class Drafter:
         return self.lay_out(loads(json), key, same_id=same_id)
 
     def lay_out(self, resource: JsonObject, key: Key, *, same_id: bool) -> Draft:
-        """Check and lay out a resource that is parsed already. Raises InvalidResource."""
-        issues = [*_identity(resource, key, same_id), *check(resource, self._definitions)]
-        if any(issue.severity in {"error", "fatal"} for issue in issues):
-            raise InvalidResource(issues=tuple(issues))
+        """Check and lay out a resource that is parsed already. Raises InvalidResource, UnprocessableResource."""
+        issues = accepted(resource, key, self._validator.validate(resource), same_id=same_id)
         targets = self._targets(resource) if self._with_targets else ()
         named = resource if resource.get("id") == key.id else {**resource, "id": key.id}
-        return Draft(body=body(resource, key.id), rows=self._extractor.rows(named), targets=targets)
+        return Draft(body=body(resource, key.id), rows=self._extractor.rows(named), targets=targets, issues=issues)
 
     def _targets(self, resource: JsonObject) -> tuple[Key, ...]:
         parsed = (self._extractor.references.parse(text) for text in references(resource, self._definitions))
         return tuple(Key(local.type, local.id) for local in parsed if isinstance(local, Local))
+
+
+def accepted(resource: JsonObject, key: Key, report: Report, *, same_id: bool) -> tuple[Issue, ...]:
+    """Return what is to be told of a resource that may be written. Raises InvalidResource, UnprocessableResource."""
+    wrong = _identity(resource, key, same_id)
+    if wrong or report.broken == "base":
+        raise InvalidResource(issues=(*wrong, *report.issues))
+    if report.broken is not None:
+        raise UnprocessableResource(issues=report.issues)
+    return report.issues
 
 
 def _identity(resource: JsonObject, key: Key, same_id: bool) -> list[Issue]:
@@ -142,19 +154,23 @@ class Writer:
 
         Without an expected version the last update wins, over the version it was authorised against. Raises Forbidden, NotFound,
         Gone, PreconditionFailed, UpdateCreateNotAllowed, InvalidSearch, MultipleMatches, InvalidJson, InvalidResource,
-        InvalidPatch, PatchFailed, StillReferenced, TargetMissing.
+        InvalidPatch, PatchFailed, UnprocessableResource, StillReferenced, TargetMissing.
         """
         patience = Patience()
         while True:
             targets = await self._targets(caller, change)
-            writes = [await self._write(caller, change, target) for target in targets if target.writes]
+            written = [await self._write(caller, change, target) for target in targets if target.writes]
+            writes = [write for write, _ in written]
+            issues = iter(told for _, told in written)
             try:
                 stored = iter(await self.commit(caller, writes) if writes else ())
             except OVERTAKEN as error:
                 patience.spend(error)
                 continue
             return [
-                Done(outcome=target.outcome, stored=next(stored) if target.writes else target.current)
+                Done(outcome=target.outcome, stored=next(stored), issues=next(issues))
+                if target.writes
+                else Done(outcome=target.outcome, stored=target.current)
                 for target in targets
             ]
 
@@ -191,16 +207,17 @@ class Writer:
             case "delete":
                 return await self._targeting.delete(caller, change)
 
-    async def _write(self, caller: Caller, change: Change, target: Target) -> Write:
+    async def _write(self, caller: Caller, change: Change, target: Target) -> tuple[Write, tuple[Issue, ...]]:
+        """Make the write, and say what is to be told of it."""
         if change.method == "delete":
-            return self.write(caller, change, target, None)
+            return self.write(caller, change, target, None), ()
         json = content(change, target)
         same_id = change.method == "patch" or (change.method == "update" and change.criteria is None)
         if isinstance(json, dict):
             draft = self._drafter.lay_out(json, target.key, same_id=same_id)
         else:
             draft = await self._drafter.draft(json, target.key, same_id=same_id)
-        return self.write(caller, change, target, draft)
+        return self.write(caller, change, target, draft), draft.issues
 
     def _visible(self, caller: Caller, error: StillReferenced) -> StillReferenced:
         """Name only what the caller may read."""

@@ -73,7 +73,7 @@ async def _entry(exchange: Exchange, result: EntryResult, *, with_resources: boo
             if with_resources and not resource.json and resource.size:
                 resource = await fetched(exchange, resource.name, version_of(resource))
             full_url = "" if resource.deleted else f"{base}/{resource.name}"
-            said = outcome([stored_issue(resource)]) if written and _wants_outcome(exchange) else b""
+            said = outcome([stored_issue(resource), *result.issues]) if written and _wants_outcome(exchange) else b""
             return _joined(full_url, resource.json, response, said)
     return _joined("", b"", {"status": _status(status)})
 

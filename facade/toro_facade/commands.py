@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ __all__ = ["facade", "serve"]
 
 Started: TypeAlias = Callable[[Settings], None]
 """Is told the settings with the port once the server listens; another command that serves gives its own."""
+_POLICY_HELP: Final = "US Core profiles that resources do not claim. [default: warn]"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -45,6 +46,7 @@ def _http_options(command: _Command) -> _Command:
 @click.command(epilog="Example: toro serve --storage sqlite:///toro.db --port 8080")
 @_http_options
 @click.option("--storage", help="Storage URL.")
+@click.option("--profile-policy", type=click.Choice(["off", "warn", "enforce"]), help=_POLICY_HELP)
 @click.option("--grpc", "core_listen", metavar="ADDRESS", help="Serve gRPC at this address, too.")
 def serve(file: Path | None, started: Started | None = None, **flags: object) -> None:
     """Serve the REST API and the core in one process."""
@@ -60,23 +62,16 @@ def serve(file: Path | None, started: Started | None = None, **flags: object) ->
 @click.option("--core", "core_address", metavar="ADDRESS", help="The core's gRPC address.")
 def facade(file: Path | None, **flags: object) -> None:
     """Serve the REST API before a core that runs elsewhere."""
-    from toro_core.v1 import Tls, connect
+    from toro_core.v1 import connect, core_tls
 
     settings = load(file, os.environ, flags)
     settings.check_http()
     if not settings.core_address:
         raise click.UsageError("say where the core is: --core ADDRESS")
     settings.check_grpc(settings.core_address)
-    tls = None
-    if settings.core_tls_certificate:
-        tls = Tls(
-            certificate=Path(settings.core_tls_certificate),
-            key=Path(settings.core_tls_key),
-            authority=Path(settings.core_tls_ca),
-        )
 
     def opened(settings: Settings) -> AbstractAsyncContextManager[Core]:
-        return connect(settings.core_address, max_body=settings.max_body, tls=tls)
+        return connect(settings.core_address, max_body=settings.max_body, tls=core_tls(settings))
 
     _run(_served(settings, opened, _announce), settings)
 
@@ -90,11 +85,15 @@ async def _served(
 
 
 def _announce(settings: Settings) -> None:
-    click.echo(f"Toro serves FHIR R4 at {settings.fhir_base()}, tokens at {settings.token_url()}; stop with Ctrl-C")
+    # Behind a proxy the URL says nothing about the port, which may have been free for the system to choose.
+    behind = f" behind {settings.host}:{settings.port}" if settings.base_url else ""
+    click.echo(
+        f"Toro serves FHIR R4 at {settings.fhir_base()}{behind}, tokens at {settings.token_url()}; stop with Ctrl-C"
+    )
 
 
 def _run(work: Coroutine[Any, Any, None], settings: Settings) -> None:
-    from toro_facade.log import configure
+    from toro_core.log import configure
 
     configure(settings.log_level)
     try:

@@ -23,7 +23,7 @@ async def create(exchange: Exchange) -> Answer:
         conditions=_conditions(exchange),
     )
     answer = await exchange.services.core.CreateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=answer.created)
+    return written_answer(exchange, answer.resource, created=answer.created, issues=answer.issues)
 
 
 def _conditions(exchange: Exchange) -> list[SearchParameter]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from toro_core.settings import Settings
 from toro_core.v1 import SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
@@ -20,6 +19,7 @@ __all__ = ["Metadata", "capability_statement"]
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _KEPT = 16
 """Statements kept, one a base URL: there are several only where the Host header says the base."""
 
@@ -97,12 +97,13 @@ def _resources(services: Services) -> Iterator[dict[str, Any]]:
     able = {known.resource_type: known for known in services.capabilities.types}
     sources = [able[name] for name in services.policy.readable]
     for name, codes in services.policy.types.items():
-        yield _resource(able[name], codes, services.settings, sources)
+        yield _resource(able[name], codes, services, sources)
 
 
 def _resource(
-    able: TypeCapability, codes: tuple[str, ...], settings: Settings, sources: Sequence[TypeCapability]
+    able: TypeCapability, codes: tuple[str, ...], services: Services, sources: Sequence[TypeCapability]
 ) -> dict[str, Any]:
+    settings = services.settings
     resource: dict[str, Any] = {"type": able.resource_type}
     if able.supported_profiles:
         resource["supportedProfile"] = list(able.supported_profiles)
@@ -116,6 +117,9 @@ def _resource(
     resource["conditionalUpdate"] = searches and "update" in codes
     deletes = searches and "delete" in codes
     resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
+    operations = [name for name in services.policy.operations if name in _OPERATIONS]
+    if operations:
+        resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
     if "search-type" in codes and able.search_parameters:
         if includes := _includes(able):
             resource["searchInclude"] = ["*", *includes]

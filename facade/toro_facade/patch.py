@@ -40,7 +40,7 @@ async def _patched(exchange: Exchange, request: PatchResourceRequest) -> Answer:
     request.patch = await read_body(exchange, exchange.services.settings.max_body)
     request.format = _format(content_type, request.patch)
     answer = await exchange.services.core.PatchResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=False)
+    return written_answer(exchange, answer.resource, created=False, issues=answer.issues)
 
 
 def _format(content_type: str, body: bytes) -> PatchFormat:

@@ -1,4 +1,7 @@
-"""From method and path to the interaction that answers, as the policy has it. https://hl7.org/fhir/R4/http.html"""
+"""From method and path to the interaction that answers, as the policy has it. https://hl7.org/fhir/R4/http.html
+
+Past 250 lines because what answers where is one table.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from toro_facade.search import search, search_by_form, search_compartment, searc
 from toro_facade.smart import smart_configuration
 from toro_facade.token import token
 from toro_facade.update import conditional_update, update
+from toro_facade.validate import validate
 from toro_facade.vread import vread
 
 __all__ = ["Endpoint", "Found", "Handler", "Routes"]
@@ -75,6 +79,11 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
 }
 """What a type has by the rest of its path: every interaction that is built."""
 
+_OPERATIONS: Final[Mapping[str, Mapping[str, Mapping[str, Handler]]]] = {
+    "$validate": {"/$validate": {"POST": validate}, "/{id}/$validate": {"GET": validate, "POST": validate}},
+}
+"""What an operation adds to every type: by the rest of the path and HTTP method, its handler."""
+
 _CONDITIONAL: Final = frozenset(("PUT", "PATCH", "DELETE"))
 """Methods that concern a whole type only by what a search of it finds."""
 
@@ -102,7 +111,10 @@ class Routes:
         """Prepare the endpoints of every exposed type."""
         self._fixed = _fixed(policy)
         self._types = {
-            name: {shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()}
+            name: {
+                **{shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()},
+                **_operations(f"/fhir/{name}", policy.operations),
+            }
             for name, codes in policy.types.items()
         }
         self._searchable = frozenset(policy.searchable)
@@ -128,7 +140,9 @@ class Routes:
         if shapes is None:
             raise _unknown(segments[0])
         shape, resource_id, version_id = _shape(segments)
-        endpoints = shapes[shape]
+        endpoints = shapes.get(shape)
+        if endpoints is None:
+            raise _no_operation()
         endpoint = endpoints.get(method)
         if endpoint is None:
             raise _off(
@@ -155,13 +169,31 @@ def _shape(segments: list[str]) -> tuple[str, str, str]:
             return f"/{special}", "", ""
         case [_, resource_id] if resource_id[:1] != "$":
             return "/{id}", resource_id, ""
+        case [_, operation] if operation[:1] == "$":
+            return f"/{operation}", "", ""
+        case [_, resource_id, operation] if operation[:1] == "$" and resource_id[:1] != "$":
+            return f"/{{id}}/{operation}", resource_id, ""
         case [_, resource_id, "_history"]:
             return "/{id}/_history", resource_id, ""
         case [_, resource_id, "_history", version_id]:
             return "/{id}/_history/{vid}", resource_id, version_id
     if segments[-1].startswith("$"):
-        raise Refused(404, "not-supported", "This server has no such operation; /fhir/metadata lists what there is.")
+        raise _no_operation()
     raise _nothing_here()
+
+
+def _operations(path: str, names: tuple[str, ...]) -> dict[str, dict[str, Endpoint]]:
+    """Return the endpoints of the operations on a type."""
+    return {
+        shape: _with_head(
+            {
+                method: Endpoint(handler=handler, template=f"{path}{shape}", negotiates=True, protected=True)
+                for method, handler in methods.items()
+            }
+        )
+        for name in names
+        for shape, methods in _OPERATIONS.get(name, {}).items()
+    }
 
 
 def _endpoints(name: str, shape: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
@@ -219,8 +251,12 @@ def _off(endpoints: Mapping[str, Endpoint], what: str) -> Refused:
 
 def _unknown(resource_type: str) -> Refused:
     if resource_type.startswith("$"):
-        return Refused(404, "not-supported", "This server has no such operation; /fhir/metadata lists what there is.")
+        return _no_operation()
     return Refused(404, "not-supported", "This server has no such resource type; /fhir/metadata lists those it has.")
+
+
+def _no_operation() -> Refused:
+    return Refused(404, "not-supported", "This server has no such operation; /fhir/metadata lists what there is.")
 
 
 def _nothing_here() -> Refused:

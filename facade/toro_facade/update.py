@@ -35,4 +35,4 @@ async def _updated(exchange: Exchange, request: UpdateResourceRequest) -> Answer
     request.json = await read_resource(exchange)
     request.content = content_wanted(exchange)
     answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
-    return written_answer(exchange, answer.resource, created=answer.created)
+    return written_answer(exchange, answer.resource, created=answer.created, issues=answer.issues)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from toro_core.v1 import Content, Issue, IssueSeverity, Resource
 from toro_facade.answer import Answer, Header
 from toro_facade.bundle import version_of
@@ -18,8 +20,11 @@ def content_wanted(exchange: Exchange) -> Content:
     return Content.CONTENT_FULL if _wanted(exchange) == "representation" else Content.CONTENT_UNSPECIFIED
 
 
-def written_answer(exchange: Exchange, resource: Resource, *, created: bool) -> Answer:
-    """Answer a write with the version stored, an OperationOutcome or nothing, as `Prefer: return` says."""
+def written_answer(exchange: Exchange, resource: Resource, *, created: bool, issues: Sequence[Issue] = ()) -> Answer:
+    """Answer a write with the version stored, an OperationOutcome or nothing, as `Prefer: return` says.
+
+    `issues`, which validation left, are part of the OperationOutcome.
+    """
     version_url = f"{exchange.fhir_base()}/{resource.name}/_history/{version_of(resource)}"
     headers: list[Header] = [*version_headers(resource), (b"location", version_url.encode("ascii"))]
     status = 201 if created else 200
@@ -27,7 +32,7 @@ def written_answer(exchange: Exchange, resource: Resource, *, created: bool) -> 
     if wanted == "minimal":
         return Answer(status=status, headers=headers)
     headers.append((b"content-type", exchange.media.content_type))
-    body = outcome([stored_issue(resource)]) if wanted == "OperationOutcome" else resource.json
+    body = outcome([stored_issue(resource), *issues]) if wanted == "OperationOutcome" else resource.json
     return Answer(status=status, headers=headers, body=exchange.media.render(body))
 
 

@@ -91,7 +91,7 @@ DIGITS = ["1.00", "0.0000001", "1e3", "1E+3", "12345678901234567890.123", "-0", 
 def test_numbers_come_back_digit_for_digit(partner: httpx.Client, number: str) -> None:
     head, tail = (
         '"status":"final","code":{"text":"x"},"valueQuantity":{"value":',
-        ',"unit":"\\u00b5g","code":"ug"}}',
+        ',"unit":"\\u00b5g","system":"http://unitsofmeasure.org","code":"ug"}}',
     )
     created = partner.post("Observation", content='{"resourceType":"Observation",' + head + number + tail)
     assert created.status_code == 201, created.text

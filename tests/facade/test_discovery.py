@@ -46,6 +46,7 @@ async def test_the_capability_statement_says_what_conformance_testers_look_for(c
         "conditionalRead": "full-support",
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
+        "operation": [{"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}],
         "searchParam": [
             {"name": "_id", "definition": "http://hl7.org/fhir/SearchParameter/Resource-id", "type": "token"},
             {"name": "date", "type": "date"},

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from toro_core.v1 import Content, CreateResourceResponse, Resource, UpdateResourceResponse
+from toro_core.v1 import Content, CreateResourceResponse, Issue, IssueSeverity, Resource, UpdateResourceResponse
 
 _BODY = b'{"resourceType":"Patient","multipleBirthInteger":1.00}'
 
@@ -132,3 +132,17 @@ async def test_a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_long(cli
 async def test_a_body_of_exactly_the_limit_is_taken(client: httpx.AsyncClient, transport: Any) -> None:
     assert (await client.post("/fhir/Patient", content=b"{" + b" " * 9_999)).status_code == 201
     assert len(transport.last.json) == 10_000
+
+
+async def test_what_validation_left_is_told_where_an_outcome_is_wanted(
+    client: httpx.AsyncClient, transport: Any, patient: Resource
+) -> None:
+    warning = Issue(severity=IssueSeverity.ISSUE_SEVERITY_WARNING, code="required", diagnostics="x")
+    transport.answers["CreateResource"] = CreateResourceResponse(resource=patient, issues=[warning])
+    transport.answers["UpdateResource"] = UpdateResourceResponse(resource=patient, issues=[warning])
+    headers = {"content-type": "application/fhir+json", "prefer": "return=OperationOutcome"}
+    for answer in (
+        await client.post("/fhir/Patient", content=_BODY, headers=headers),
+        await client.put("/fhir/Patient/1", content=_BODY, headers=headers),
+    ):
+        assert [issue["severity"] for issue in answer.json()["issue"]] == ["information", "warning"]

@@ -14,10 +14,17 @@ from toro_core.errors import Issue, ToroError
 from toro_core.status import CODES, call_error, rich_status
 from toro_core.v1 import CallError, IssueSeverity, bare_error
 
-OF_COMMANDS = {"INVALID_REGISTRATION", "PACKAGE_UNUSABLE", "SANDBOX_REFUSED", "SETTINGS_INVALID", "UNKNOWN_STORAGE"}
+OF_COMMANDS = {
+    "DEFINITIONS_DIFFER",
+    "INVALID_REGISTRATION",
+    "PACKAGE_UNUSABLE",
+    "SANDBOX_REFUSED",
+    "SETTINGS_INVALID",
+    "UNKNOWN_STORAGE",
+}
 """Reasons that only commands give."""
-OF_DEFINITIONS = {"INVALID_EXPRESSION", "UNSUPPORTED_EXPRESSION"}
-"""Reasons met while definitions are compiled."""
+OF_DEFINITIONS = {"EVALUATION_FAILED", "INVALID_EXPRESSION", "UNSUPPORTED_EXPRESSION"}
+"""Reasons met while definitions are compiled, and their expressions evaluated."""
 
 
 def errors(kind: type[ToroError] = ToroError) -> Iterator[type[ToroError]]:

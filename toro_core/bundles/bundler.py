@@ -23,7 +23,7 @@ from toro_core.json import JsonObject, loads
 from toro_core.rejections import InvalidBundle
 from toro_core.resources import message
 from toro_core.search.parse import SearchParser
-from toro_core.status import call_error
+from toro_core.status import call_error, issue_message
 from toro_core.v1 import (
     CommitBundleRequest,
     CommitBundleResponse,
@@ -179,7 +179,7 @@ class _Work:
     def _written(self, done: Done | None) -> EntryResult:
         if done is None:
             return EntryResult(outcome=EntryOutcome.ENTRY_OUTCOME_DELETED)
-        result = EntryResult(outcome=_OUTCOMES[done.outcome])
+        result = EntryResult(outcome=_OUTCOMES[done.outcome], issues=[issue_message(one) for one in done.issues])
         if done.stored is not None and done.outcome != "absent":
             wanted = self._request.content == Content.CONTENT_FULL
             result.resource.CopyFrom(message(done.stored, max_bytes=max(self._left, 0), content=wanted))

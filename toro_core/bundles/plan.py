@@ -18,6 +18,7 @@ from toro_core.bundles.places import placed
 from toro_core.caller import Caller
 from toro_core.changes import Change, Target
 from toro_core.definitions import Definitions
+from toro_core.errors import Issue
 from toro_core.json import JsonObject, loads
 from toro_core.matching import Match, Matcher
 from toro_core.rejections import InvalidBundle, MultipleMatches, UnresolvedReference
@@ -66,15 +67,16 @@ class Plan:
         self._ground = Ground(tools.matcher, tools.drafter, caller)
         self._parts: list[Part] = []
 
-    async def work_out(self) -> tuple[list[Part], list[Write]]:
-        """Return the parts, and the writes of those that write."""
+    async def work_out(self) -> tuple[list[Part], list[Write], dict[int, tuple[Issue, ...]]]:
+        """Return the parts, the writes of those that write, and what is to be told of a part by its identity."""
         await self._deletions()
         await self._creates()
         await self._updates()
         self._refuse_duplicates()
         conditional, conditions = await self._conditional_references()
         drafts = await asyncio.to_thread(self._drafts, self._links(), conditional)
-        return self._parts, self._writes(drafts, conditions)
+        issues = {id(part): draft.issues for part, draft in zip(self._parts, drafts, strict=True) if draft is not None}
+        return self._parts, self._writes(drafts, conditions), issues
 
     async def _deletions(self) -> None:
         for entry, change in self._of("delete"):

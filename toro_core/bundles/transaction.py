@@ -15,7 +15,7 @@ from toro_core.bundles.places import place
 from toro_core.bundles.plan import Part, Plan, Tools
 from toro_core.caller import Caller
 from toro_core.changes import Done
-from toro_core.errors import StillReferenced
+from toro_core.errors import Issue, StillReferenced
 from toro_core.storage import Stored
 from toro_core.writing import OVERTAKEN, Patience
 
@@ -32,7 +32,7 @@ class Transactor:
         """Carry the changes among the entries out and say what became of each. Raises ToroError, having written nothing."""
         patience = Patience()
         while True:
-            parts, writes = await Plan(self.tools, caller, entries, exposed).work_out()
+            parts, writes, issues = await Plan(self.tools, caller, entries, exposed).work_out()
             try:
                 stored = iter(await self.tools.writer.commit(caller, writes) if writes else ())
             except StillReferenced as error:
@@ -41,15 +41,16 @@ class Transactor:
             except OVERTAKEN as error:
                 patience.spend(error)
                 continue
-            return _results(parts, {id(part): next(stored) for part in parts if part.target.writes})
+            return _results(parts, {id(part): next(stored) for part in parts if part.target.writes}, issues)
 
 
-def _results(parts: Sequence[Part], stored: dict[int, Stored]) -> dict[int, Done]:
+def _results(parts: Sequence[Part], stored: dict[int, Stored], issues: dict[int, tuple[Issue, ...]]) -> dict[int, Done]:
     results: dict[int, Done] = {}
     for part in parts:
         if part.alias is None:
             version = stored.get(id(part), part.target.current)
-            results[part.entry.index] = Done(outcome=part.target.outcome, stored=version)
+            told = issues.get(id(part), ())
+            results[part.entry.index] = Done(outcome=part.target.outcome, stored=version, issues=told)
     for part in parts:
         if part.alias is not None:
             results[part.entry.index] = Done(outcome="found", stored=results[part.alias].stored)

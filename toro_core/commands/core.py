@@ -24,6 +24,11 @@ _LISTEN = "127.0.0.1:9090"
 @click.option("--listen", "core_listen", metavar="ADDRESS", help=f"Where to serve gRPC. [default: {_LISTEN}]")
 @click.option("--storage", help="Storage URL.")
 @click.option("--base-url", help="URL under which clients reach the facade.")
+@click.option(
+    "--profile-policy",
+    type=click.Choice(["off", "warn", "enforce"]),
+    help="US Core profiles that resources do not claim. [default: warn]",
+)
 @click.option("--insecure", is_flag=True, default=None, help="Allow plain text beyond loopback.")
 def core(file: Path | None, **flags: object) -> None:
     """Serve the core over gRPC, for facades and internal services."""

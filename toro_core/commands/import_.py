@@ -28,8 +28,9 @@ _SHOWN: Final = 20
 @click.option("--storage", help="Storage URL to write into.")
 @click.option("--core", "address", help="Address of a running core to send to instead; needs TORO_TOKEN or --token.")
 @click.option("--token", envvar="TORO_TOKEN", help="Access token for --core, with create and update on the types sent.")
+@click.option("--strict", is_flag=True, help="Refuse resources that are invalid instead of storing and telling.")
 @click.option(
-    "--strict", is_flag=True, help="Refuse resources that break the definitions instead of storing and telling."
+    "--validate/--no-validate", default=True, show_default=True, help="Check resources, where not sent to a core."
 )
 def import_(
     paths: tuple[Path, ...],
@@ -38,6 +39,7 @@ def import_(
     address: str | None,
     token: str | None,
     strict: bool,
+    validate: bool,
 ) -> int:
     """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them.
 
@@ -51,10 +53,14 @@ def import_(
     settings = load(file, os.environ, {"storage": storage})
     if address:
         settings.check_grpc(address)
-    return asyncio.run(_run(paths, settings, address, token or "", strict))
+    if strict and not validate:
+        raise click.UsageError("--strict and --no-validate exclude each other")
+    return asyncio.run(_run(paths, settings, address, token or "", strict=strict, validate=validate))
 
 
-async def _run(paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, strict: bool) -> int:
+async def _run(
+    paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, *, strict: bool, validate: bool
+) -> int:
     from toro_core.commands.progress import file_progress
     from toro_core.importing import Report, find_files, import_files
 
@@ -62,7 +68,7 @@ async def _run(paths: tuple[Path, ...], settings: Settings, address: str | None,
     report = Report()
     started = time.monotonic()
     try:
-        async with _open_sink(settings, address, token, strict) as sink:
+        async with _open_sink(settings, address, token, strict=strict, validate=validate) as sink:
             with file_progress(files) as tell:
                 await import_files(files, sink, report, tell)
     except BaseException:
@@ -70,25 +76,33 @@ async def _run(paths: tuple[Path, ...], settings: Settings, address: str | None,
         raise
     finally:
         _tell(report, time.monotonic() - started)
+        if not validate and not address:
+            click.echo("Nothing was validated, as --no-validate asked")
     return 1 if report.refused else 0
 
 
 @asynccontextmanager
-async def _open_sink(settings: Settings, address: str | None, token: str, strict: bool) -> AsyncIterator[Sink]:
+async def _open_sink(
+    settings: Settings, address: str | None, token: str, *, strict: bool, validate: bool
+) -> AsyncIterator[Sink]:
     from toro_core.channel import core_tls
     from toro_core.definitions import load as load_definitions
     from toro_core.importing import CoreSink, StorageSink
+    from toro_core.packages import definitions_of
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
     from toro_core.v1 import connect
+    from toro_core.validation import Validator
 
-    definitions = load_definitions()
     if address:
         async with connect(address, max_body=settings.max_body, tls=core_tls(settings)) as core:
-            yield CoreSink(core, definitions, token)
+            yield CoreSink(core, load_definitions(), token)
         return
     async with open_storage(settings.storage) as storage:
-        yield StorageSink(storage, definitions, Extractor(definitions, settings.own_bases()), strict=strict)
+        definitions = await definitions_of(storage)
+        validator = Validator(definitions, policy=settings.profile_policy) if validate else None
+        extractor = Extractor(definitions, settings.own_bases())
+        yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
 
 
 def _tell(report: Report, seconds: float) -> None:

@@ -21,8 +21,15 @@ __all__ = ["sandbox"]
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
 @click.option("--expose", type=click.Choice(["published", "full"]), help="What partners may do. [default: published]")
+@click.option(
+    "--profile-policy",
+    type=click.Choice(["off", "warn", "enforce"]),
+    help="US Core profiles that resources do not claim. [default: warn]",
+)
 @click.pass_context
-def sandbox(ctx: click.Context, folder: Path, patients: int, port: int, expose: str | None) -> None:
+def sandbox(
+    ctx: click.Context, folder: Path, patients: int, port: int, expose: str | None, profile_policy: str | None
+) -> None:
     """Make DIR with settings, synthetic US Core patients and a registered client if it is new, then serve it."""
     from toro_core.sandbox import describe, prepare
 
@@ -33,7 +40,9 @@ def sandbox(ctx: click.Context, folder: Path, patients: int, port: int, expose: 
         describe(folder, settings.fhir_base(), settings.token_url())
         _welcome(folder, settings)
 
-    ctx.invoke(_serve(ctx), file=folder / "toro.toml", port=port, expose=expose, started=started)
+    ctx.invoke(
+        _serve(ctx), file=folder / "toro.toml", port=port, expose=expose, profile_policy=profile_policy, started=started
+    )
 
 
 def _serve(ctx: click.Context) -> click.Command:

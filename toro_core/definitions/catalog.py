@@ -1,13 +1,16 @@
 """The loaded definitions: an immutable catalogue that reads a type's file when the type is first asked for.
 
 Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data types and abstract types), `codes.json`,
-`hierarchies.json`, `summaries.json` and `resources/TYPE.json`. An element is one string:
-`1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`, and the required value set
-where there is one.
+`hierarchies.json`, `summaries.json`, `resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
+
+An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`,
+the value set its codes have to be of, and `optional` where text alone will do. What a Reference may lead to stands in
+parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,9 +21,12 @@ from toro_core.definitions.facts import (
     Choice,
     ComponentFacts,
     ElementFacts,
+    InvariantFacts,
     SearchParameterFacts,
     StructureFacts,
 )
+from toro_core.definitions.packages import PackageFacts, invariants, newest_first
+from toro_core.definitions.profile_facts import ProfileFacts
 
 __all__ = ["Definitions", "load"]
 
@@ -29,7 +35,8 @@ T = TypeVar("T")
 
 def load(folder: Traversable | None = None) -> Definitions:
     """Load the definitions that come with Toro, or those compiled into `folder`."""
-    return Definitions(folder or files("toro_core.definitions") / "data")
+    source = folder or files("toro_core.definitions") / "data"
+    return Definitions(lambda name: source.joinpath(*name.split("/")).read_bytes())
 
 
 class Definitions:
@@ -39,26 +46,33 @@ class Definitions:
         "_codes",
         "_derived",
         "_extra",
-        "_folder",
         "_index",
         "_parsed",
         "_raw",
+        "_read_bytes",
         "_search",
         "_value_sets",
+        "built_in_digest",
         "digest",
         "fhir_version",
+        "packages",
         "resource_types",
     )
 
     fhir_version: Final[str]
     digest: Final[str]
     """Names the content: equal digests mean equal facts."""
+    built_in_digest: Final[str]
+    """Names the content without added packages, which is all that search goes by."""
     resource_types: Final[frozenset[str]]
     """The concrete resource types."""
 
-    def __init__(self, folder: Traversable) -> None:
-        """Read the index of the facts compiled into `folder`."""
-        self._folder = folder
+    packages: Final[tuple[PackageFacts, ...]]
+    """The packages whose profiles and extensions are known, the newest version first."""
+
+    def __init__(self, read: Callable[[str], bytes], added: Sequence[bytes] = ()) -> None:
+        """Read the index of compiled facts, each file by its path, and take `added` packages beside those that come with them."""
+        self._read_bytes = read
         self._index: dict[str, Any] = self._read("index.json")
         self._raw: dict[str, dict[str, Any]] = {}
         self._parsed: dict[str, StructureFacts] = {}
@@ -66,9 +80,13 @@ class Definitions:
         self._codes: dict[str, frozenset[str]] = {}
         self._derived: dict[Callable[[Definitions], Any], Any] = {}
         self._value_sets: dict[str, Any] | None = None
+        own = [PackageFacts(read(name)) for name in self._index.get("packageFiles", ())]
+        more = [PackageFacts(data) for data in added]
+        self.packages = tuple(newest_first(more + own))
         self._extra: dict[str, dict[str, Any]] = {}
         self.fhir_version = self._index["fhirVersion"]
-        self.digest = self._index["digest"]
+        self.built_in_digest = self._index["digest"]
+        self.digest = _digest(self.built_in_digest, more)
         self.resource_types = frozenset(self._index["resources"])
 
     def structure(self, name: str) -> StructureFacts:
@@ -136,6 +154,34 @@ class Definitions:
         """Return the profiles of the loaded guides on a resource type: canonicals without version."""
         return tuple(self._index["profiles"].get(resource_type, ()))
 
+    def with_packages(self, added: Sequence[bytes]) -> Definitions:
+        """Return these definitions with compiled packages beside their own."""
+        return Definitions(self._read_bytes, added)
+
+    def profile(self, canonical: str) -> ProfileFacts | None:
+        """Return a profile or extension definition: the version the canonical names, else the newest that is loaded."""
+        url, _, version = canonical.partition("|")
+        for package in self.packages:
+            found = package.profile(url)
+            if found is not None and version in ("", found.version):
+                return found
+        return None
+
+    def profile_types(self) -> dict[str, str]:
+        """Return the type each loaded profile constrains, by canonical without version."""
+        found: dict[str, str] = {}
+        for package in self.packages:
+            found = {**package.types(), **found}
+        return found
+
+    def value_set(self, url: str) -> Mapping[str, frozenset[str]] | None:
+        """Return the codes of a value set by system, or None where they are not enumerated."""
+        systems = self._enumerated().get(url)
+        if systems is not None:
+            return {system: frozenset(codes) for system, codes in systems.items()}
+        found = (package.value_set(url) for package in self.packages)
+        return next((codes for codes in found if codes is not None), None)
+
     def _enumerated(self) -> dict[str, Any]:
         if self._value_sets is None:
             self._value_sets = self._read("codes.json")["valueSets"]
@@ -152,27 +198,35 @@ class Definitions:
             self._extra[name] = self._read(name)
         return self._extra[name]
 
-    def _read(self, *path: str) -> dict[str, Any]:
-        return json.loads(self._folder.joinpath(*path).read_bytes())
+    def _read(self, name: str) -> dict[str, Any]:
+        return json.loads(self._read_bytes(name))
 
     def _file(self, root: str) -> dict[str, Any]:
         """Return the content of the file that holds the type `root`."""
         name = f"resources/{root}.json" if root in self.resource_types else "types.json"
         if name not in self._raw:
-            self._raw[name] = self._read(*name.split("/"))
+            self._raw[name] = self._read(name)
         return self._raw[name]
 
     def _parse(self, name: str) -> StructureFacts:
         row = self._file(name.partition(".")[0])["structures"][name]
         base = row.get("base")
         elements = dict(self.structure(base).elements) if base else {}
+        rules = row.get("invariants", {})
         for key, text in row.get("elements", {}).items():
-            element = _element(key, text)
+            element = _element(key, text, invariants(rules, key) if rules else ())
             elements[element.name] = element
         for dropped in [element.name for element in elements.values() if element.max == 0]:
             del elements[dropped]
         members = {choice.json_name: (element, choice) for element in elements.values() for choice in element.choices}
-        return StructureFacts(name=name, kind=row["kind"], base=base, elements=elements, members=members)
+        return StructureFacts(
+            name=name,
+            kind=row["kind"],
+            base=base,
+            elements=elements,
+            members=members,
+            invariants=invariants(rules, "") if rules else (),
+        )
 
     def _parameter(self, code: str, row: dict[str, Any]) -> SearchParameterFacts:
         targets = tuple(row.get("targets", ()))
@@ -186,17 +240,30 @@ class Definitions:
         )
 
 
-def _element(key: str, text: str) -> ElementFacts:
-    cardinality, types, *value_set = text.split(" ")
+def _digest(own: str, added: Sequence[PackageFacts]) -> str:
+    """Name own facts and added packages together, in whatever order these were added."""
+    if not added:
+        return own
+    parts = "".join(sorted(package.digest for package in added))
+    return f"sha256:{hashlib.sha256((own + parts).encode()).hexdigest()}"
+
+
+def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> ElementFacts:
+    cardinality, types, *more = text.split(" ")
     low, _, high = cardinality.partition("..")
-    name = key.removesuffix("[x]")
     return ElementFacts(
-        name=name,
-        choices=tuple(
-            Choice(json_name=name if name == key else name + type_name[0].upper() + type_name[1:], type=type_name)
-            for type_name in types.split("|")
-        ),
+        name=key.removesuffix("[x]"),
+        choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=value_set[0] if value_set else None,
+        value_set=next((part for part in more if part != "optional"), None),
+        code_optional="optional" in more,
+        invariants=invariants,
     )
+
+
+def _choice(key: str, text: str) -> Choice:
+    type_name, _, narrowed = text.removesuffix(")").partition("(")
+    name = key.removesuffix("[x]")
+    json_name = name if name == key else name + type_name[0].upper() + type_name[1:]
+    return Choice(json_name=json_name, type=type_name, targets=tuple(narrowed.split(",")) if narrowed else ())

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from toro_core import json
-from toro_core.definitions.compile_codes import expand, hierarchies
+from toro_core.definitions.catalog import Definitions
+from toro_core.definitions.compile_codes import Expander, expand, hierarchies
+from toro_core.definitions.compile_guides import Package, compile_guide, name_of, version_of
+from toro_core.definitions.compile_profiles import PackageUnusable
 from toro_core.definitions.compile_search import any_target, search_parameters
 from toro_core.definitions.compile_structures import structures
 from toro_core.definitions.compile_summaries import summaries
-from toro_core.errors import ToroError
 
 __all__ = ["PackageUnusable", "compile_packages", "read_package", "write"]
 
@@ -26,25 +29,21 @@ _KINDS: Final = (
 )
 
 
-class PackageUnusable(ToroError):
-    """The package cannot be compiled; give HL7 packages (.tgz), the FHIR core package first."""
-
-    reason = "PACKAGE_UNUSABLE"
-    issue = "not-supported"
-
-
-Package = dict[str, list[dict[str, Any]]]
-
-
 def read_package(path: Path) -> Package:
-    """Read the conformance resources of an HL7 package by type, in the order of their URLs; "manifest" holds package.json."""
+    """Read the conformance resources of an HL7 package by type, in the order of their URLs; "manifest" holds package.json.
+
+    Raises PackageUnusable.
+    """
     found: Package = {kind: [] for kind in (*_KINDS, "manifest")}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            folder, _, name = member.name.partition("/")
-            kind = "manifest" if name == "package.json" else name.partition("-")[0]
-            if folder == "package" and kind in found and (content := archive.extractfile(member)):
-                found[kind].append(json.loads(content.read()))
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                folder, _, name = member.name.partition("/")
+                kind = "manifest" if name == "package.json" else name.partition("-")[0]
+                if folder == "package" and kind in found and (content := archive.extractfile(member)):
+                    found[kind].append(json.loads(content.read()))
+    except (tarfile.TarError, EOFError, zlib.error, json.InvalidJson) as error:
+        raise PackageUnusable(f"{path.name} cannot be read; give an HL7 package (.tgz).") from error
     for kind in _KINDS:
         found[kind].sort(key=lambda resource: str(resource["url"]))
     if not found["manifest"]:
@@ -68,7 +67,7 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
         "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
         "hierarchies.json": hierarchies(core["CodeSystem"]),
         "summaries.json": summaries(core["StructureDefinition"]),
-        "codes.json": expand(_required(by_root), core["ValueSet"], core["CodeSystem"], expansions),
+        "codes.json": expand(_required(by_root), Expander(core["ValueSet"], core["CodeSystem"], expansions)),
     }
     for name in resources:
         files[f"resources/{name}.json"] = {"structures": by_root[name], "search": search[name]}
@@ -79,10 +78,10 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
             for name, rows in found.items()
         }
         for name in (name for name, rows in own.items() if rows):
-            files[f"resources/{name}.json"].setdefault("guides", {})[guide["manifest"][0]["name"]] = own[name]
-    index = {
+            files[f"resources/{name}.json"].setdefault("guides", {})[name_of(guide)] = own[name]
+    index: dict[str, Any] = {
         "fhirVersion": core["manifest"][0]["version"],
-        "packages": [f"{p['manifest'][0]['name']}#{p['manifest'][0]['version']}" for p in packages],
+        "packages": [f"{name_of(package)}#{version_of(package)}" for package in packages],
         "resources": resources,
         "anyTarget": any_target(resources),
         "search": shared,
@@ -90,6 +89,14 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
         "profiles": _profiles(guides, resources),
     }
     written = {name: _bytes(content) for name, content in sorted(files.items())}
+    for package in packages:
+        so_far = {"index.json": _bytes({"digest": "", **index}), **written}
+        known = Definitions(so_far.__getitem__)
+        facts = compile_guide(package, known, beside=[core], expansions=expansions, shipped=True)
+        name = f"packages/{name_of(package)}.json"
+        written[name] = _bytes(facts)
+        index["packageFiles"] = [*index.get("packageFiles", []), name]
+    written = dict(sorted(written.items()))
     digest = hashlib.sha256(_bytes(index))
     for name, data in written.items():
         digest.update(name.encode() + b"\0" + data)
@@ -113,7 +120,7 @@ def _bytes(content: Any) -> bytes:
 def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
     """Return the value sets that some element requires."""
     texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
-    return sorted({text.split(" ")[2] for text in texts if text.count(" ") == 2})
+    return sorted({part for text in texts for part in text.split(" ")[2:] if part != "optional"})
 
 
 def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:

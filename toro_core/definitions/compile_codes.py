@@ -5,56 +5,123 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["expand", "hierarchies"]
+__all__ = ["Expander", "expand", "hierarchies"]
 
-_FREE: Final = ("http://hl7.org/fhir", "http://terminology.hl7.org/", "http://unitsofmeasure.org")
+_FREE: Final = (
+    "http://hl7.org/fhir",
+    "http://terminology.hl7.org/",
+    "http://unitsofmeasure.org",
+    "https://www.usps.com/",
+    "urn:oid:2.16.840.1.113883.6.238",  # race and ethnicity of the CDC
+)
 """Systems whose codes may be shipped."""
+_LICENSED: Final = ("http://hl7.org/fhir/sid/icd", "http://hl7.org/fhir/sid/cvx", "http://hl7.org/fhir/sid/ndc")
 _PARENTS: Final = frozenset({"parent", "subsumedBy"})
 """Properties of a concept that name one above it."""
 
+Codes = set[tuple[str, str]]
 
-def expand(
-    required: Iterable[str],
-    value_sets: Iterable[dict[str, Any]],
-    code_systems: Iterable[dict[str, Any]],
-    known: dict[str, Any],
-) -> dict[str, Any]:
-    """Return the codes of each value set by system; those that are not enumerated (mime types, units) are `open`."""
-    sets = {v["url"]: v for v in value_sets}
-    systems = {c["url"]: c for c in code_systems if c["content"] == "complete"}
+
+def expand(required: Iterable[str], expander: Expander, *, shipped: bool = True) -> dict[str, Any]:
+    """Return the codes of each value set by system; those that are not enumerated (mime types, units) are `open`.
+
+    What is `shipped` with Toro holds no code of a system whose codes are licensed.
+    """
     complete: dict[str, dict[str, list[str]]] = {}
     unknown: dict[str, list[str]] = {}
     for url in required:
-        compose = sets.get(url, {}).get("compose", {})
-        if url in known and known[url]["complete"]:
-            found: dict[str, list[str]] | None = {s: list(codes) for s, codes in known[url]["codes"].items()}
+        found = expander.codes(url)
+        if found and (not shipped or all(_is_free(system) for system, _ in found)):
+            complete[url] = {}
+            for system, code in sorted(found):
+                complete[url].setdefault(system, []).append(code)
         else:
-            found = _enumerate(compose, systems)
-        if found and all(system.startswith(_FREE) for system in found):
-            complete[url] = {system: sorted(set(codes)) for system, codes in sorted(found.items())}
-        else:
-            unknown[url] = sorted({include["system"] for include in compose.get("include", ()) if "system" in include})
+            unknown[url] = expander.systems(url)
     return {"valueSets": complete, "open": unknown}
 
 
-def _enumerate(compose: dict[str, Any], systems: dict[str, Any]) -> dict[str, list[str]] | None:
-    """Enumerate whole code systems and listed codes; None where a value set needs more than that."""
-    found: dict[str, list[str]] = {}
-    if "exclude" in compose:
-        return None
-    for include in compose.get("include", ()):
-        system = include.get("system")
-        if "filter" in include or "valueSet" in include or not ("concept" in include or system in systems):
+def _is_free(system: str) -> bool:
+    return system.startswith(_FREE) and not system.startswith(_LICENSED)
+
+
+class Expander:
+    """Expands what whole code systems, lists, hierarchies and other value sets make up.
+
+    `known` are known expansions: value set -> {"complete": bool, "codes": {system: {code: display}}}.
+    """
+
+    def __init__(
+        self, value_sets: Iterable[dict[str, Any]], code_systems: Iterable[dict[str, Any]], known: dict[str, Any]
+    ) -> None:
+        self._sets = {v["url"]: v for v in value_sets}
+        self._systems = {c["url"]: c for c in code_systems if c.get("content") == "complete"}
+        self._known = known
+
+    def codes(self, url: str, above: tuple[str, ...] = ()) -> Codes | None:
+        """Return all codes, or None where they cannot be enumerated."""
+        if url in self._known and self._known[url]["complete"]:
+            return {(system, code) for system, codes in self._known[url]["codes"].items() for code in codes}
+        if url not in self._sets or url in above:
             return None
-        concepts = include["concept"] if "concept" in include else systems[system].get("concept", ())
-        found.setdefault(system, []).extend(_codes(concepts))
-    return found
+        compose = self._sets[url].get("compose")
+        if compose is None:
+            contains = self._sets[url].get("expansion", {}).get("contains", ())
+            return {(c["system"], c["code"]) for c in contains} or None
+        included = self._all(compose.get("include", ()), (*above, url))
+        excluded = self._all(compose.get("exclude", ()), (*above, url))
+        return None if included is None or excluded is None else included - excluded
+
+    def systems(self, url: str) -> list[str]:
+        """Return the code systems a value set draws on directly."""
+        compose = self._sets.get(url, {}).get("compose", {})
+        return sorted({include["system"] for include in compose.get("include", ()) if "system" in include})
+
+    def _all(self, parts: Iterable[dict[str, Any]], above: tuple[str, ...]) -> Codes | None:
+        found: Codes = set()
+        for part in parts:
+            codes = self._part(part, above)
+            if codes is None:
+                return None
+            found |= codes
+        return found
+
+    def _part(self, part: dict[str, Any], above: tuple[str, ...]) -> Codes | None:
+        """Return what is in the part's system and in each of its value sets."""
+        both: list[Codes | None] = [self.codes(url.partition("|")[0], above) for url in part.get("valueSet", ())]
+        if "system" in part:
+            both.append(self._of_system(part))
+        found = [codes for codes in both if codes is not None]
+        return set.intersection(*found) if found and len(found) == len(both) else None
+
+    def _of_system(self, part: dict[str, Any]) -> Codes | None:
+        system = part["system"]
+        if "concept" in part:
+            return {(system, concept["code"]) for concept in part["concept"]}
+        concepts = self._systems.get(system, {}).get("concept")
+        if concepts is None:
+            return None
+        filters = part.get("filter", ())
+        if not filters:
+            return {(system, code) for code in _codes(concepts)}
+        if len(filters) > 1 or filters[0]["op"] not in {"is-a", "descendent-of"}:
+            return None
+        top = _find(concepts, filters[0]["value"])
+        below = {(system, code) for code in _codes(top.get("concept", ()))} if top else set()
+        return below | {(system, filters[0]["value"])} if top and filters[0]["op"] == "is-a" else below
 
 
 def _codes(concepts: Iterable[dict[str, Any]]) -> Iterator[str]:
     for concept in concepts:
         yield concept["code"]
         yield from _codes(concept.get("concept", ()))
+
+
+def _find(concepts: Iterable[dict[str, Any]], code: str) -> dict[str, Any] | None:
+    for concept in concepts:
+        found = concept if concept["code"] == code else _find(concept.get("concept", ()), code)
+        if found:
+            return found
+    return None
 
 
 def hierarchies(code_systems: Iterable[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:

@@ -10,6 +10,7 @@ __all__ = [
     "Choice",
     "ComponentFacts",
     "ElementFacts",
+    "InvariantFacts",
     "Kind",
     "SearchParameterFacts",
     "SearchType",
@@ -28,6 +29,17 @@ class Choice:
 
     json_name: str
     type: str
+    targets: tuple[str, ...] = ()
+    """The resource types a Reference may lead to; none given where any will do. For a Quantity the profile it follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvariantFacts:
+    """A FHIRPath constraint, which has to hold of each value of what carries it."""
+
+    key: str
+    severity: Literal["error", "warning"]
+    expression: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +51,11 @@ class ElementFacts:
     min: int
     max: int | None
     value_set: str | None = None
-    """The canonical, without version, of the value set whose codes are required."""
+    """The canonical, without version, of the value set outside of which no code is allowed."""
+    code_optional: bool = False
+    """Whether text alone will do."""
+    invariants: tuple[InvariantFacts, ...] = ()
+    """Those of this element alone; its type and its structure have their own."""
 
     @property
     def repeats(self) -> bool:
@@ -60,6 +76,8 @@ class StructureFacts:
     elements: Mapping[str, ElementFacts]
     members: Mapping[str, tuple[ElementFacts, Choice]]
     """The elements by JSON member name."""
+    invariants: tuple[InvariantFacts, ...] = ()
+    """Those of the structure itself, inherited ones included. The rules every element or resource has are not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""Compile FHIRPath to closures over JSON values, typed from the definitions. http://hl7.org/fhirpath/N1/
+"""Compile search expressions to branches. https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.expression
 
-What R4 search expressions use is compiled; the rest is refused by name. Extensions of primitive values are not seen, and a
-union keeps duplicates. `resolve()` fetches nothing: the type that a reference names is all that can be asked of it.
+Steps, unions, type tests and filters become branches, so that a resource is walked once for all its parameters; whatever else
+is computed goes to the engine. Extensions of primitive values are not seen, and a union keeps duplicates. `resolve()` fetches
+nothing: the type that a reference names is all that can be asked of it. What depends on more than the resource is refused.
 """
 
 from __future__ import annotations
@@ -11,17 +12,37 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from toro_core.definitions import Definitions
-from toro_core.fhirpath.branches import Branch, Run, closure, filtered, merged, sealed, stepped
+from toro_core.fhirpath.branches import Branch, Run, filtered, merged, sealed, stepped
+from toro_core.fhirpath.building import truth
+from toro_core.fhirpath.engine import Engine
+from toro_core.fhirpath.environment import Environment, Scope
 from toro_core.fhirpath.errors import InvalidExpression, UnsupportedExpression
-from toro_core.fhirpath.logic import OPERATORS, equal, negation, truth, unequal
-from toro_core.fhirpath.nodes import Binary, Call, Constant, Empty, Index, Member, Node, TypeTest, Variable
+from toro_core.fhirpath.nodes import (
+    Binary,
+    Call,
+    Constant,
+    Empty,
+    External,
+    Index,
+    Member,
+    Node,
+    TypeTest,
+    Variable,
+    walk,
+)
 from toro_core.fhirpath.parser import parse
+from toro_core.fhirpath.type_tests import type_name
+from toro_core.fhirpath.typed import Typed, given
+from toro_core.fhirpath.values import BOOLEAN, DECIMAL, INTEGER, STRING, Element, Item
 
 __all__ = ["Expression", "compile_expression"]
 
 Branches: TypeAlias = tuple[Branch, ...]
 
-_LITERALS = {bool: "boolean", str: "string", int: "integer"}
+_SYSTEM = {BOOLEAN: "boolean", STRING: "string", INTEGER: "integer", DECIMAL: "decimal"}
+_OUTSIDE = frozenset({"conformsTo", "memberOf", "now", "resolve", "timeOfDay", "today"})
+"""Functions whose answer depends on more than the resource, so that it cannot be indexed."""
+_NOTHING = Environment()
 _TEMPORALS = frozenset({"date", "dateTime", "instant", "time"})
 _RESOLVED = "resolve()"
 
@@ -52,7 +73,6 @@ class _Compiler:
             "exists": self._exists,
             "extension": self._extension,
             "first": self._first,
-            "not": self._not,
             "resolve": self._resolve,
             "where": self._where,
         }
@@ -63,34 +83,24 @@ class _Compiler:
                 return self._of_type(focus, name)
             case Member(of, name):
                 return self._member(self._operand(of, focus), name)
-            case Call(of, "is" | "as" | "ofType" as name, (argument,)):
-                test = self._is if name == "is" else self._of_type
-                return test(self._operand(of, focus), _type_name(argument))
+            case Call(of, "as" | "ofType", (argument,)):
+                return self._of_type(self._operand(of, focus), type_name(argument))
             case Call(of, "union", (other,)):
                 return self._operand(of, focus) + self.compile(other, focus)
             case Call(of, name, arguments) if name in self._functions:
                 return self._functions[name](self._operand(of, focus), arguments)
-            case TypeTest("is", operand, type_):
-                return self._is(self.compile(operand, focus), type_)
             case TypeTest("as", operand, type_):
                 return self._of_type(self.compile(operand, focus), type_)
             case Binary("|", left, right):
                 return self.compile(left, focus) + self.compile(right, focus)
-            case Binary("=" | "!=" as operator, left, right):
-                return self._equality(operator, self.compile(left, focus), self.compile(right, focus))
-            case Binary(operator, left, right) if operator in OPERATORS:
-                sides = merged(self.compile(left, focus)), merged(self.compile(right, focus))
-                return _boolean(OPERATORS[operator](*sides))
             case Index(of, Constant(int(position))):
                 return self._slice(self.compile(of, focus), position)
-            case Constant(value) if type(value) in _LITERALS:
-                return (Branch(type=_LITERALS[type(value)], run=lambda items: [value]),)
             case Empty():
                 return ()
             case Variable("$this"):
                 return focus
             case _:
-                raise UnsupportedExpression(f"FHIRPath: {_named(node)} is not supported.")
+                return self._computed(node, focus)
 
     def _operand(self, of: Node | None, focus: Branches) -> Branches:
         return focus if of is None else self.compile(of, focus)
@@ -132,15 +142,6 @@ class _Compiler:
                 found.append(replace(branch, type=_short(type_), run=filtered(branch, test)))
         return tuple(found)
 
-    def _is(self, of: Branches, type_: str) -> Branches:
-        tests = [(closure(branch), self._type_test(branch, type_)) for branch in of]
-
-        def judge(items: list[Any]) -> list[Any]:
-            verdicts = [test if isinstance(test, bool) else test(v) for run, test in tests for v in run(items)]
-            return verdicts if len(verdicts) == 1 else []
-
-        return _boolean(judge)
-
     def _type_test(self, branch: Branch, type_: str) -> bool | Callable[[Any], bool]:
         """Decide whether the branch's values are of the type, at once where their static type says it."""
         name = _short(type_)
@@ -164,12 +165,29 @@ class _Compiler:
         parts = reference.partition("/_history/")[0].rsplit("/", 2)
         return parts[-2] if len(parts) > 1 and parts[-2] in self._definitions.resource_types else None
 
-    def _equality(self, operator: str, left: Branches, right: Branches) -> Branches:
-        sides = [{branch.type for branch in side} for side in (left, right)]
-        primitive = all(self._is_primitive(type_) for type_ in sides[0] | sides[1])
-        if not primitive or (sides[0] & _TEMPORALS and sides[1] & _TEMPORALS):
-            raise UnsupportedExpression(f"FHIRPath: `{operator}` on dates or on complex types is not supported.")
-        return _boolean((equal if operator == "=" else unequal)(merged(left), merged(right)))
+    def _computed(self, node: Node, focus: Branches) -> Branches:
+        (branch,) = focus
+        typed = self._engine(node, branch)
+        type_ = _SYSTEM.get(typed.type or "", typed.type)
+        if type_ is None or type_.startswith("System."):
+            raise UnsupportedExpression(
+                "FHIRPath: computed values of several types, dates or quantities cannot be searched."
+            )
+        compute = typed.run
+
+        def run(items: list[Any]) -> list[Any]:
+            return [value for item in compute(items, Scope(_NOTHING, items)) if (value := _raw(item)) is not None]
+
+        return (Branch(type=type_, run=run, repeats=typed.many),)
+
+    def _engine(self, node: Node, branch: Branch) -> Typed:
+        for found in walk(node):
+            if isinstance(found, External) or (isinstance(found, Call) and found.name in _OUTSIDE):
+                raise UnsupportedExpression(f"FHIRPath: what {_named(found)} says cannot be indexed.")
+        if branch.type == _RESOLVED:
+            raise UnsupportedExpression("FHIRPath: elements of resolve() are not supported.")
+        engine = Engine(self._definitions, resource=branch.type, context=branch.type, strict=False)
+        return engine.compile(node, given(branch.type, many=False))
 
     def _is_primitive(self, type_: str) -> bool:
         return type_ != _RESOLVED and self._definitions.structure(type_).kind == "primitive"
@@ -201,8 +219,8 @@ class _Compiler:
             case Binary("=", Member(None, name), Constant(str(text))) if member := self._text(branch, name):
                 return lambda item: item.get(member) == text
             case _:
-                run = merged(self.compile(criterion, (Branch(type=branch.type),)))
-                return lambda item: truth(run([item])) is True
+                compute = self._engine(criterion, branch).run
+                return lambda item: truth(compute([item], Scope(_NOTHING, [item]))) is True
 
     def _text(self, branch: Branch, name: str) -> str | None:
         """Return the JSON member of an element that is at most one string."""
@@ -221,10 +239,6 @@ class _Compiler:
         _expect(arguments, 0, "empty")
         run = merged(of)
         return _boolean(lambda items: [not run(items)])
-
-    def _not(self, of: Branches, arguments: tuple[Node, ...]) -> Branches:
-        _expect(arguments, 0, "not")
-        return _boolean(negation(merged(of)))
 
     def _extension(self, of: Branches, arguments: tuple[Node, ...]) -> Branches:
         (url,) = _expect(arguments, 1, "extension")
@@ -255,27 +269,15 @@ def _expect(arguments: tuple[Node, ...], count: int, name: str) -> tuple[Node, .
     return arguments
 
 
-def _type_name(node: Node) -> str:
-    match node:
-        case Member(None, name):
-            return name
-        case Member(of, name) if of is not None:
-            return f"{_type_name(of)}.{name}"
-        case _:
-            raise InvalidExpression("FHIRPath: a type has to be named here.")
-
-
 def _short(type_: str) -> str:
     if type_.startswith("System."):
         raise UnsupportedExpression("FHIRPath: System types are not supported; name the FHIR type.")
     return type_.removeprefix("FHIR.")
 
 
+def _raw(item: Item) -> Any:
+    return item.value if type(item) is Element else item
+
+
 def _named(node: Node) -> str:
-    match node:
-        case Call(_, name, _):
-            return f"{name}()"
-        case Binary(operator, _, _):
-            return f"the operator `{operator}`"
-        case _:
-            return f"{type(node).__name__.lower()} here"
+    return f"{node.name}()" if isinstance(node, Call) else f"%{getattr(node, 'name', '')}"

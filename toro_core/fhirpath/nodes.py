@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Literal, TypeAlias
+
+from toro_core.fhirpath.quantities import Quantity
 
 __all__ = [
     "Binary",
@@ -20,15 +23,8 @@ __all__ = [
     "Temporal",
     "TypeTest",
     "Variable",
+    "walk",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A quantity literal; `unit` is a UCUM code or a calendar word such as `year`."""
-
-    value: Decimal
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +112,14 @@ class Binary:
 
 
 Node: TypeAlias = Binary | Call | Constant | Empty | External | Index | Member | Sign | TypeTest | Variable
+"""Any node."""
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all nodes below it."""
+    yield node
+    for field in fields(node):
+        value = getattr(node, field.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Node):
+                yield from walk(inner)

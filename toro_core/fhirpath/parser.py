@@ -43,6 +43,7 @@ _RESERVED = (frozenset(_BINDING) | {"true", "false"}) - _NAMES_TOO
 _CALENDAR = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
 _UNITS = {**{unit: unit for unit in _CALENDAR}, **{f"{unit}s": unit for unit in _CALENDAR}}
 _MAX_DEPTH = 100
+_MAX_DIGITS = 100
 
 
 def parse(text: str) -> Node:
@@ -125,6 +126,8 @@ class _Parser:
                 raise self._unexpected(token)
 
     def _number(self, text: str) -> Node:
+        if len(text) > _MAX_DIGITS:
+            raise InvalidExpression(f"A number has more than {_MAX_DIGITS} digits.")
         unit = self._peek()
         if unit.kind == "string":
             return Constant(Quantity(Decimal(text), unquoted(self._next().text)))

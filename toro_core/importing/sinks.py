@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from toro_core.definitions import Definitions
-from toro_core.errors import ToroError
+from toro_core.errors import Issue, ToroError
 from toro_core.importing.sources import Incoming, Refused
-from toro_core.json import dumps
+from toro_core.json import JsonObject, dumps
 from toro_core.resources import body, new_id, parse_name
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import settle
 from toro_core.storage import Key, Storage, Write
 from toro_core.v1 import CallError, Core, UpdateResourceRequest
-from toro_core.validation.structure import check
+from toro_core.validation import Validator
 
 __all__ = ["CoreSink", "Outcome", "Sink", "StorageSink"]
 
@@ -47,11 +47,20 @@ class Sink(Protocol):
 class StorageSink:
     """Stores batches in one commit each. What breaks the definitions is stored and told, or with `strict` refused."""
 
-    def __init__(self, storage: Storage, definitions: Definitions, extractor: Extractor, *, strict: bool) -> None:
-        """Store here."""
+    def __init__(
+        self,
+        storage: Storage,
+        definitions: Definitions,
+        extractor: Extractor,
+        *,
+        strict: bool,
+        validator: Validator | None = None,
+    ) -> None:
+        """Store here; without a validator nothing is checked but what storing needs."""
         self._storage = storage
         self._definitions = definitions
         self._extractor = extractor
+        self._validator = validator
         self._strict = strict
         self._settled = False
 
@@ -76,21 +85,29 @@ class StorageSink:
         except ToroError as error:
             refused.append(_told(incoming, error))
             return None
-        issues = check(resource, self._definitions)
+        issues = self._broken(resource)
         if issues and self._strict:
             refused.append(_told(incoming, issues))
             return None
         try:
             rows = self._extractor.rows(resource)
         except Exception:
-            if not issues:
+            if not issues and self._validator is not None:
                 raise
             # What has another shape than its definition cannot be indexed.
+            issues = issues or (Issue(code="structure", diagnostics="is not shaped as its definition says."),)
             refused.append(_told(incoming, issues))
             return None
         if issues:
             warned.append(_told(incoming, issues))
         return Write(key=key, body=laid_out, rows=rows)
+
+    def _broken(self, resource: JsonObject) -> tuple[Issue, ...]:
+        """Return the errors of a resource; warnings are of no interest to who moves data."""
+        if self._validator is None:
+            return ()
+        report = self._validator.validate(resource)
+        return tuple(issue for issue in report.issues if issue.severity == "error") if report.broken else ()
 
 
 class CoreSink:

@@ -54,11 +54,17 @@ def _kind(path: Path) -> str | None:
     return next((ending for ending in _ENDINGS if name.endswith(ending)), None)
 
 
-def read_file(path: Path) -> Iterator[Incoming | Refused]:
-    """Read a file's resources one after the other; what cannot be read is told by its place and does not stop the rest."""
+def read_file(path: Path, *, unpacked: bool = True) -> Iterator[Incoming | Refused]:
+    """Read a file's resources one after the other; what cannot be read is told by its place and does not stop the rest.
+
+    A Bundle is its entries, or itself where it is not to be unpacked.
+    """
     try:
         with _open(path) as stream:
-            yield from _read_lines(path, stream) if _kind(path) in _LINES else _read_document(path, stream.read())
+            if _kind(path) in _LINES:
+                yield from _read_lines(path, stream)
+            else:
+                yield from _read_document(path, stream.read(), unpacked)
     except (OSError, EOFError, zlib.error) as error:
         yield Refused(place=str(path), why=f"the file cannot be read: {error}")
 
@@ -73,9 +79,9 @@ def _read_lines(path: Path, stream: IO[bytes]) -> Iterator[Incoming | Refused]:
             yield _parse(f"{path}:{number}", line)
 
 
-def _read_document(path: Path, text: bytes) -> Iterator[Incoming | Refused]:
+def _read_document(path: Path, text: bytes, unpacked: bool) -> Iterator[Incoming | Refused]:
     parsed = _parse(str(path), text)
-    if isinstance(parsed, Refused) or parsed.resource.get("resourceType") != "Bundle":
+    if isinstance(parsed, Refused) or not unpacked or parsed.resource.get("resourceType") != "Bundle":
         yield parsed
         return
     entries = list(unbundle(parsed.resource))

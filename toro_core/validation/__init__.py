@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from toro_core.validation.structure import check
+from toro_core.validation.validator import Policy, Report, Validator
 
-__all__ = ["check"]
+__all__ = ["Policy", "Report", "Validator", "check"]

@@ -91,7 +91,7 @@ def test_every_type_an_element_may_have_is_defined(definitions: Definitions) -> 
             assert (element.min, element.max) in {(0, 1), (1, 1), (0, None), (1, None)}
 
 
-def test_every_required_value_set_is_enumerated_but_for_four(definitions: Definitions) -> None:
+def test_every_required_value_set_is_enumerated_but_for_six(definitions: Definitions) -> None:
     unknown = {
         element.value_set
         for name in every_structure(definitions)
@@ -99,10 +99,12 @@ def test_every_required_value_set_is_enumerated_but_for_four(definitions: Defini
         if element.value_set and not definitions.codes(element.value_set)
     }
     assert unknown == {
+        "http://hl7.org/fhir/ValueSet/all-languages",
         "http://hl7.org/fhir/ValueSet/currencies",
         "http://hl7.org/fhir/ValueSet/mimetypes",
         "http://hl7.org/fhir/ValueSet/ucum-units",
         "http://loinc.org/vs/LL379-9",
+        "http://www.rfc-editor.org/bcp/bcp13.txt",
     }
     genders = definitions.codes("http://hl7.org/fhir/ValueSet/administrative-gender")
     assert genders == frozenset({"male", "female", "other", "unknown"})
@@ -190,8 +192,9 @@ def test_what_others_derive_is_made_once(definitions: Definitions) -> None:
 def test_the_digest_is_of_the_data(definitions: Definitions) -> None:
     index = (DATA / "index.json").read_bytes()
     digest = hashlib.sha256(re.sub(rb'\n "digest": "[^"]*",', b"", index))
-    resources = (f"resources/{name}.json" for name in sorted(definitions.resource_types))
-    names = ["codes.json", "hierarchies.json", *resources, "summaries.json", "types.json"]
+    packages = ["packages/hl7.fhir.r4.core.json", "packages/hl7.fhir.us.core.json"]
+    resources = [f"resources/{name}.json" for name in sorted(definitions.resource_types)]
+    names = ["codes.json", "hierarchies.json", *packages, *resources, "summaries.json", "types.json"]
     for name in names:
         digest.update(name.encode() + b"\0" + DATA.joinpath(*name.split("/")).read_bytes())
     assert definitions.digest == f"sha256:{digest.hexdigest()}"
@@ -207,7 +210,10 @@ def test_the_facts_hold_no_prose(definitions: Definitions) -> None:
     loaded = [content("types.json"), *(content("resources", f"{name}.json") for name in definitions.resource_types)]
     for file in loaded:
         for row in file["structures"].values():
-            assert row.keys() <= {"kind", "base", "abstract", "elements"}
-            assert all(re.fullmatch(r"[01]\.\.[01*] \S+( http\S+)?", text) for text in row.get("elements", {}).values())
+            assert row.keys() <= {"kind", "base", "abstract", "elements", "invariants"}
+            for text in row.get("elements", {}).values():
+                assert re.fullmatch(r"[01]\.\.[01*] \S+( http\S+( optional)?)?", text)
+            for invariant in row.get("invariants", {}).values():
+                assert invariant.keys() <= {"at", "severity", "expression"}
         for row in file.get("search", {}).values():
             assert row.keys() <= {"type", "url", "expression", "targets", "components"}

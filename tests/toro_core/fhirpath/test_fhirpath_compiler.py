@@ -66,6 +66,13 @@ def definitions() -> Definitions:
         ("Patient.generalPractitioner.resolve().ofType(Practitioner).exists()", [True]),
         ("Patient.name.where($this.family = 'Roe').exists()", [True]),
         ("{}.exists()", [False]),
+        ("Patient.name.count()", [2]),
+        ("Patient.name.given.skip(1)", ["Bea"]),
+        ("Patient.telecom.where(value.startsWith('a')).system", ["email"]),
+        ("Patient.name.exists(given.count() > 1)", [True]),
+        ("Patient.birthDate < @2024", []),
+        ("Patient.name = Patient.name", [True]),
+        ("Patient.active is System.Boolean", [False]),
     ],
 )
 def test_values_of_an_expression(text: str, values: list[Any], definitions: Definitions) -> None:
@@ -103,16 +110,14 @@ def test_contained_resources_are_told_apart_by_what_they_say(definitions: Defini
 @pytest.mark.parametrize(
     "text",
     [
-        "now()",
-        "Patient.name.count()",
-        "%resource",
-        "1 + 1",
-        "Patient.birthDate = @2024",
-        "Patient.name = Patient.name",
+        "Patient.birthDate < today()",
+        "Patient.name.where(family = %resource.id)",
+        "Patient.generalPractitioner.where(memberOf('http://v')).exists()",
         "Patient.generalPractitioner.resolve().name",
         "Patient.deceased[0]",
-        "$index",
-        "Patient.active is System.Boolean",
+        "Patient.deceased.skip(1)",
+        "1 + 1",
+        "@2024",
     ],
 )
 def test_what_is_not_supported_is_refused_when_compiling(text: str, definitions: Definitions) -> None:

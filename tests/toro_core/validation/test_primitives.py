@@ -37,7 +37,7 @@ GOOD: dict[str, list[str]] = {
     "uri": ['"urn:x"', '"#a"', '"x"'],
     "url": ['"http://example.org"'],
     "uuid": ['"urn:uuid:c757873d-ec9a-4326-a141-556f43239520"'],
-    "xhtml": ['"<div/>"'],
+    "xhtml": ['"<div>x</div>"'],
 }
 BAD: dict[str, list[str]] = {
     "base64Binary": ['""', '" "', '"AAA"', '"A"', '"A=AA"', '"ÄÄÄÄ"', '"AA-_"', "1"],
@@ -66,7 +66,7 @@ BAD: dict[str, list[str]] = {
     "uri": ['""', '"a b"', "1"],
     "url": ['""', '"a\\tb"'],
     "uuid": ['"c757873d-ec9a-4326-a141-556f43239520"', '"urn:uuid:x"'],
-    "xhtml": ['""', "1"],
+    "xhtml": ['""', "1", '"<div/>"', '"<div> </div>"', '"<p>x</p>"', '"<div>x"', '"<div>&bogus;x</div>"'],
 }  # fmt: skip
 
 

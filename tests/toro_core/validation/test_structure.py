@@ -28,6 +28,7 @@ OBSERVATION = json.loads(
   "category": [{"coding": [{"system": "http://example.org/c", "code": "vital signs"}], "text": "Vital signs"}],
   "code": {"text": "Blood pressure"},
   "subject": {"reference": "Patient/1"},
+  "focus": [{"reference": "#p"}],
   "effectivePeriod": {"start": "2024-01-01", "end": "2024-01-02T00:00:00Z"},
   "issued": "2024-01-01T23:59:60.5Z",
   "component": [
@@ -62,7 +63,7 @@ BUNDLE = json.loads(b"""{
 }""")
 
 TIMING = json.loads(b"""{
-  "resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationReference": {"reference": "#m"},
+  "resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationReference": {"reference": "Medication/m"},
   "subject": {"reference": "Patient/1"},
   "dosageInstruction": [
     {"sequence": -1, "timing": {"repeat": {"dayOfWeek": ["mon", "sun"], "timeOfDay": ["08:00:00"], "count": 3}}}
@@ -292,4 +293,8 @@ def test_hostile_text_is_judged_in_linear_time() -> None:
             check(
                 {"resourceType": "Basic", "code": {"text": "x"}, "extension": [{"url": "u", member: text}]}, DEFINITIONS
             )
+    for inner in (">" * 400_000, " " * 400_000, "> " * 200_000, "<b>" * 100_000, "&amp;" * 50_000, "<!--" * 50_000):
+        for div in (f"<div>{inner}", f"<div>{inner}</div>"):
+            narrative: Any = {"status": "generated", "div": div}
+            check({"resourceType": "Basic", "code": {"text": "x"}, "text": narrative}, DEFINITIONS)
     assert time.process_time() - started < 5

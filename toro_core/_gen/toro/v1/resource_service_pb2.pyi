@@ -32,6 +32,13 @@ class EntryOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENTRY_OUTCOME_NOT_MODIFIED: _ClassVar[EntryOutcome]
     ENTRY_OUTCOME_FAILED: _ClassVar[EntryOutcome]
 
+class ValidationMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VALIDATION_MODE_UNSPECIFIED: _ClassVar[ValidationMode]
+    VALIDATION_MODE_CREATE: _ClassVar[ValidationMode]
+    VALIDATION_MODE_UPDATE: _ClassVar[ValidationMode]
+    VALIDATION_MODE_DELETE: _ClassVar[ValidationMode]
+
 class Handling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     HANDLING_UNSPECIFIED: _ClassVar[Handling]
@@ -56,6 +63,10 @@ ENTRY_OUTCOME_DELETED: EntryOutcome
 ENTRY_OUTCOME_READ: EntryOutcome
 ENTRY_OUTCOME_NOT_MODIFIED: EntryOutcome
 ENTRY_OUTCOME_FAILED: EntryOutcome
+VALIDATION_MODE_UNSPECIFIED: ValidationMode
+VALIDATION_MODE_CREATE: ValidationMode
+VALIDATION_MODE_UPDATE: ValidationMode
+VALIDATION_MODE_DELETE: ValidationMode
 HANDLING_UNSPECIFIED: Handling
 HANDLING_STRICT: Handling
 HANDLING_LENIENT: Handling
@@ -108,12 +119,14 @@ class CreateResourceRequest(_message.Message):
     def __init__(self, resource_type: _Optional[str] = ..., json: _Optional[bytes] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
 
 class CreateResourceResponse(_message.Message):
-    __slots__ = ("resource", "created")
+    __slots__ = ("resource", "created", "issues")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
     created: bool
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceRequest(_message.Message):
     __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions")
@@ -132,12 +145,14 @@ class UpdateResourceRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceResponse(_message.Message):
-    __slots__ = ("resource", "created")
+    __slots__ = ("resource", "created", "issues")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
     created: bool
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class PatchResourceRequest(_message.Message):
     __slots__ = ("name", "format", "patch", "etag", "content", "conditions")
@@ -156,10 +171,12 @@ class PatchResourceRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., format: _Optional[_Union[PatchFormat, str]] = ..., patch: _Optional[bytes] = ..., etag: _Optional[str] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
 
 class PatchResourceResponse(_message.Message):
-    __slots__ = ("resource",)
+    __slots__ = ("resource", "issues")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     resource: _resource_pb2.Resource
-    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class DeleteResourceRequest(_message.Message):
     __slots__ = ("name", "etag", "conditions", "allow_multiple")
@@ -206,20 +223,22 @@ class CommitBundleResponse(_message.Message):
     def __init__(self, interaction: _Optional[_Union[_capability_service_pb2.Interaction, str]] = ..., results: _Optional[_Iterable[_Union[EntryResult, _Mapping]]] = ...) -> None: ...
 
 class EntryResult(_message.Message):
-    __slots__ = ("outcome", "resource", "search", "versions", "failure", "name")
+    __slots__ = ("outcome", "resource", "search", "versions", "failure", "name", "issues")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
     outcome: EntryOutcome
     resource: _resource_pb2.Resource
     search: SearchResourcesResponse
     versions: ListVersionsResponse
     failure: EntryFailure
     name: str
-    def __init__(self, outcome: _Optional[_Union[EntryOutcome, str]] = ..., resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., search: _Optional[_Union[SearchResourcesResponse, _Mapping]] = ..., versions: _Optional[_Union[ListVersionsResponse, _Mapping]] = ..., failure: _Optional[_Union[EntryFailure, _Mapping]] = ..., name: _Optional[str] = ...) -> None: ...
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, outcome: _Optional[_Union[EntryOutcome, str]] = ..., resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., search: _Optional[_Union[SearchResourcesResponse, _Mapping]] = ..., versions: _Optional[_Union[ListVersionsResponse, _Mapping]] = ..., failure: _Optional[_Union[EntryFailure, _Mapping]] = ..., name: _Optional[str] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class EntryFailure(_message.Message):
     __slots__ = ("code", "reason", "issues")
@@ -230,6 +249,28 @@ class EntryFailure(_message.Message):
     reason: str
     issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
     def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
+
+class ValidateResourceRequest(_message.Message):
+    __slots__ = ("resource_type", "name", "json", "mode", "profiles")
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    resource_type: str
+    name: str
+    json: bytes
+    mode: ValidationMode
+    profiles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, resource_type: _Optional[str] = ..., name: _Optional[str] = ..., json: _Optional[bytes] = ..., mode: _Optional[_Union[ValidationMode, str]] = ..., profiles: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ValidateResourceResponse(_message.Message):
+    __slots__ = ("issues", "acceptable")
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTABLE_FIELD_NUMBER: _ClassVar[int]
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    acceptable: bool
+    def __init__(self, issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., acceptable: _Optional[bool] = ...) -> None: ...
 
 class SearchParameter(_message.Message):
     __slots__ = ("code", "modifier", "values")

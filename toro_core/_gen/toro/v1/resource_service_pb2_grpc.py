@@ -70,6 +70,11 @@ class ResourceServiceStub:
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.SerializeToString,
                 response_deserializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.FromString,
                 _registered_method=True)
+        self.ValidateResource = channel.unary_unary(
+                '/toro.v1.ResourceService/ValidateResource',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.ValidateResourceRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.ValidateResourceResponse.FromString,
+                _registered_method=True)
         self.SearchResources = channel.unary_unary(
                 '/toro.v1.ResourceService/SearchResources',
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.SearchResourcesRequest.SerializeToString,
@@ -135,6 +140,13 @@ class ResourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidateResource(self, request, context):
+        """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchResources(self, request, context):
         """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html
         """
@@ -186,6 +198,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.CommitBundle,
                     request_deserializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.FromString,
                     response_serializer=toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.SerializeToString,
+            ),
+            'ValidateResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateResource,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.ValidateResourceRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.ValidateResourceResponse.SerializeToString,
             ),
             'SearchResources': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchResources,
@@ -388,6 +405,33 @@ class ResourceService:
             '/toro.v1.ResourceService/CommitBundle',
             toro_dot_v1_dot_resource__service__pb2.CommitBundleRequest.SerializeToString,
             toro_dot_v1_dot_resource__service__pb2.CommitBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toro.v1.ResourceService/ValidateResource',
+            toro_dot_v1_dot_resource__service__pb2.ValidateResourceRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.ValidateResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

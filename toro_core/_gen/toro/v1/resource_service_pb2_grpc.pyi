@@ -47,6 +47,8 @@ class ResourceServiceStub:
     """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete"""
     CommitBundle: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]
     """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
+    ValidateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]
+    """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
@@ -71,6 +73,8 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Delete a resource; its versions stay. Deleting what does not exist is no error. https://hl7.org/fhir/R4/http.html#delete"""
     CommitBundle: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.CommitBundleRequest, _resource_service_pb2.CommitBundleResponse]  # type: ignore[assignment]
     """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
+    ValidateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ValidateResourceRequest, _resource_service_pb2.ValidateResourceResponse]  # type: ignore[assignment]
+    """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
@@ -134,6 +138,14 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.CommitBundleResponse, _abc.Awaitable[_resource_service_pb2.CommitBundleResponse]]:
         """Carry out a batch, each entry by itself, or a transaction, all or nothing. https://hl7.org/fhir/R4/http.html#transaction"""
+
+    @_abc_1.abstractmethod
+    def ValidateResource(
+        self,
+        request: _resource_service_pb2.ValidateResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.ValidateResourceResponse, _abc.Awaitable[_resource_service_pb2.ValidateResourceResponse]]:
+        """Check a resource without storing it. https://hl7.org/fhir/R4/resource-operation-validate.html"""
 
     @_abc_1.abstractmethod
     def SearchResources(
