@@ -55,6 +55,7 @@ from toro_core.storage import (
 )
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_sqlite import open_sqlite
+from toro_sqlite.schema import SCHEMA_VERSION
 from toro_sqlite.storage import SqliteStorage
 
 _DAY = 86_400_000_000
@@ -326,8 +327,72 @@ def _to_schema_1(path: Path) -> None:
         connection.execute("DROP TABLE unit")
         connection.execute("ALTER TABLE param DROP COLUMN grouped")
         connection.execute("ALTER TABLE param DROP COLUMN sparse")
-        connection.execute("DELETE FROM schema WHERE version = 2")
+        connection.execute("DELETE FROM schema WHERE version > 1")
     connection.close()
+
+
+async def test_a_database_of_schema_2_is_migrated_and_answers_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "toro.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(Path(__file__).with_name("schema_2.sql").read_text())
+    connection.close()
+    async with open_sqlite(f"sqlite:///{path}") as storage:
+        record = await storage.get_state("kept")
+        assert record is not None
+        assert record.value == b"value"
+        await _answers_of_schema_2(storage, ["o0", "o2", "o1"])
+        # A resource written now is indexed by the rules of now, and stands among the others.
+        rows = Rows(
+            sort=1,
+            uris=(UriRow("url", "http://example.org/4"),),
+            orders=(OrderRow("url", "http://example.org/4", "http://example.org/4"),),
+        )
+        await storage.commit([write("new", rows)])
+        assert await walk(storage, _sorted_by("url")) == ["o0", "o2", "new", "o1"]
+        await storage.commit([delete("new")])
+        await _answers_of_schema_2(storage, ["o0", "o2", "o1"])
+        await storage.commit([delete("o0"), delete("o2")])
+        await _answers_of_schema_2(storage, ["o1"])
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT max(version) FROM schema").fetchone() == (SCHEMA_VERSION,)
+        tables = ("token", "reference", "uri", "date", "string", "ordering", "amount")
+        of_other = " UNION ALL ".join(f"SELECT rid FROM {table}" for table in tables)  # noqa: S608 - own names
+        left = connection.execute(f"SELECT DISTINCT id FROM ({of_other}) JOIN resource USING (rid)").fetchall()  # noqa: S608
+        assert sorted(left) == [("o1",), ("p0",), ("p1",)]
+    connection.close()
+
+
+async def _answers_of_schema_2(storage: Storage, ids: list[str]) -> None:
+    """Search for what the Observations of schema_2.sql hold; `ids` are those that are there, by date."""
+    n_of = {"o0": 0, "o1": 5, "o2": 2}
+    cases: tuple[tuple[Criterion, set[str]], ...] = (
+        (Token(param="code", system="http://codes.example", code="c0"), {"o0", "o2"}),
+        (Text(param="name", value="ann"), {"o0", "o1", "o2"}),
+        (Reference(param="subject", type="Patient", id="p1"), {"o1"}),
+        (Compartment(id="p1"), {"o1"}),
+        (Chain(param="subject", type="Patient", criterion=Text(param="name", value="bea")), {"o0", "o2"}),
+        (Uri(param="_profile", value="http://profiles.example/0"), {"o0", "o2"}),
+        (Number(param="value", prefix="ge", low=2, high=2), {"o1", "o2"}),
+        (
+            Quantity(param="amount", prefix="lt", low=5, high=5, system="http://unitsofmeasure.org", code="mg"),
+            {"o0", "o2"},
+        ),
+        (Present(param="pair"), {"o0", "o1", "o2"}),
+        (Period(param="date", prefix="ge", low=2 * _DAY, high=3 * _DAY), {"o1", "o2"}),
+        (Period(param="date", prefix="lt", low=5 * _DAY, high=6 * _DAY), {"o0", "o2"}),
+        (Period(param="date", prefix="eq", low=5 * _DAY, high=6 * _DAY), {"o1"}),
+    )
+    for criterion, matches in cases:
+        assert await found(storage, SearchPlan(type=TYPE, criterion=criterion)) == matches & {*ids}, criterion
+    assert await walk(storage, SearchPlan(type=TYPE)) == ids
+    for param in ("date", "url", "name"):
+        assert await walk(storage, _sorted_by(param)) == sorted(ids, key=n_of.__getitem__)
+    for param in ("code", "subject"):
+        assert (await walk(storage, _sorted_by(param)))[-1:] == (["o1"] if "o1" in ids else ids[-1:])
+
+
+def _sorted_by(param: str) -> SearchPlan:
+    return SearchPlan(type=TYPE, sort=(SortKey(param=param), SortKey()), limit=2)
 
 
 _SEARCH = """

@@ -44,7 +44,7 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
             stored = Rules(fingerprint="", parameters={})
         else:
             empty = False
-            stored = msgspec.json.decode(zlib.decompress(record.value), type=Rules)
+            stored = _decoded(record.value)
         if stored.fingerprint == extractor.fingerprint:
             extractor.pending = {}
             return
@@ -119,6 +119,11 @@ def _branch(extractor: Extractor, branch: Branch) -> object:
 
 def _encoded(rules: Rules) -> bytes:
     return zlib.compress(msgspec.json.encode(rules))
+
+
+def _decoded(value: bytes) -> Rules:
+    # Earlier versions did not compress it.
+    return msgspec.json.decode(value if value.startswith(b"{") else zlib.decompress(value), type=Rules)
 
 
 def _hash(facts: Iterator[object]) -> str:
