@@ -61,6 +61,19 @@ class PackageFacts:
         systems = self._rows()["valueSets"].get(url)
         return None if systems is None else {system: frozenset(codes) for system, codes in systems.items()}
 
+    def search(self, resource_type: str) -> Mapping[str, dict[str, Any]]:
+        """Return the rows of a type's search parameters by code."""
+        search = self._rows().get("search", {})
+        return {**search.get("Resource", {}), **search.get(resource_type, {})}
+
+    def search_count(self) -> int:
+        """Return how many search parameters there are, type by type."""
+        return sum(len(rows) for rows in self._rows().get("search", {}).values())
+
+    def search_rows(self) -> bytes:
+        """Return all search parameters as bytes to compare; empty where there are none."""
+        return json.dumps(self._rows()["search"]) if "search" in self._rows() else b""
+
     def _rows(self) -> dict[str, Any]:
         if self._content is None:
             self._content = json.loads(self.data)
