@@ -4,8 +4,8 @@ Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data t
 `hierarchies.json`, `summaries.json`, `resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
 
 An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`,
-the value set its codes have to be of, and `optional` where text alone will do. What a Reference may lead to stands in
-parentheses: `0..1 Reference(Group,Patient)`.
+the value set its codes have to be of, `optional` where text alone will do, and after `~` that of an extensible binding. What a
+Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
@@ -204,9 +204,17 @@ class Definitions:
         found = (package.value_set(url) for package in self.packages)
         return next((codes for codes in found if codes is not None), None)
 
+    def leaned_on(self, url: str) -> Mapping[str, frozenset[str]] | None:
+        """Return by system the codes of the systems that the value set of an extensible binding holds whole; None for none."""
+        found = self._kept("codes.json").get("leanedOn", {}).get(url)
+        if found is not None:
+            return {system: frozenset(codes) for system, codes in found.items()}
+        more = (package.leaned_on(url) for package in self.packages)
+        return next((codes for codes in more if codes is not None), None)
+
     def _enumerated(self) -> dict[str, Any]:
         if self._value_sets is None:
-            self._value_sets = self._read("codes.json")["valueSets"]
+            self._value_sets = self._kept("codes.json")["valueSets"]
         return self._value_sets
 
     def derived(self, build: Callable[[Definitions], T]) -> T:
@@ -278,7 +286,8 @@ def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> Ele
         choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=next((part for part in more if part != "optional"), None),
+        value_set=next((part for part in more if part != "optional" and part[0] != "~"), None),
+        leans_on=next((part[1:] for part in more if part[0] == "~"), None),
         code_optional="optional" in more,
         invariants=invariants,
     )

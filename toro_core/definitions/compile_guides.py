@@ -48,14 +48,13 @@ def compile_guide(
         if "snapshot" in definition or not shipped  # the two examples in the FHIR core package have none
     }
     newer = set() if shipped else {value_set["url"] for value_set in package["ValueSet"]}
-    required = sorted(
-        {
-            row["valueSet"]
-            for found in rows.values()
-            for row in found["elements"].values()
-            if "valueSet" in row and (row["valueSet"] in newer or known.value_set(row["valueSet"]) is None)
-        }
-    )
+
+    def bound(key: str) -> list[str]:
+        return sorted({row[key] for found in rows.values() for row in found["elements"].values() if key in row})
+
+    required = [url for url in bound("valueSet") if url in newer or known.value_set(url) is None]
+    leaned_on = [url for url in bound("leansOn") if url in newer or known.leaned_on(url) is None]
+
     sources = [*reversed(beside), package]
     expander = Expander(
         (value_set for source in sources for value_set in source["ValueSet"]),
@@ -70,7 +69,7 @@ def compile_guide(
         "version": version_of(package),
         "profiles": dict(sorted(rows.items())),
         **({} if shipped else _search(package, known)),
-        **expand(required, expander, shipped=shipped),
+        **expand(required, expander, leaned_on=leaned_on, shipped=shipped),
     }
 
 
