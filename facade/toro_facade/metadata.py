@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from toro_core.v1 import SearchParameterCapability, TypeCapability
+from toro_core.xml import Xml
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
 from toro_facade.media import FHIR_JSON, FHIR_XML, JSON, XML, Media
 from toro_facade.patch import patch_formats
+from toro_facade.xml import in_xml
 
 __all__ = ["Metadata", "capability_statement"]
 
@@ -30,6 +33,7 @@ class Metadata:
     def __init__(self) -> None:
         """Begin with nothing made."""
         self._made: dict[str, tuple[bytes, str]] = {}
+        self._translated: dict[tuple[str, bool], bytes] = {}
 
     async def __call__(self, exchange: Exchange) -> Answer:
         """Answer with the CapabilityStatement, or 304 where the client has it."""
@@ -42,7 +46,20 @@ class Metadata:
         if matches(exchange.header(b"if-none-match"), etag):
             return Answer(status=304, headers=headers)
         headers.append((b"content-type", exchange.media.content_type))
-        return Answer(headers=headers, body=exchange.media.render(body))
+        answer = Answer(headers=headers, body=exchange.media.render(body))
+        xml = exchange.services.xml
+        return answer if xml is None or not exchange.media.xml else await self._in_xml(xml, answer, exchange, etag)
+
+    async def _in_xml(self, xml: Xml, answer: Answer, exchange: Exchange, etag: str) -> Answer:
+        """Translate once: whoever likes may ask for this, and it is large."""
+        made = (etag, exchange.media.pretty)
+        if made not in self._translated:
+            if len(self._translated) >= _KEPT:
+                self._translated.clear()
+            self._translated[made] = (await in_xml(xml, answer, exchange.media)).body
+        exchange.media = replace(exchange.media, xml=False)
+        answer.body = self._translated[made]
+        return answer
 
     def _statement(self, services: Services, base: str) -> tuple[bytes, str]:
         if base not in self._made:

@@ -41,7 +41,7 @@ def import_(
     strict: bool,
     validate: bool,
 ) -> int:
-    """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them.
+    """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them; XML where a file is named.
 
     Ids are kept; meta.versionId and meta.lastUpdated become the server's. What cannot be stored is told by file and line, and the
     rest goes on; the exit code is then 1.

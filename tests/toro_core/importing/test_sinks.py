@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toro_core.definitions import load
@@ -126,6 +126,7 @@ def changed(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> JsonObject:
     return resource
 
 
+@settings(deadline=None)  # the rules of all types are compiled on first use
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(JUNK)), min_size=1, max_size=3), st.booleans())
 async def test_a_resource_of_any_shape_is_stored_or_refused(
     changes: list[tuple[tuple[Any, ...], Any]], strict: bool
