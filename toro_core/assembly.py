@@ -7,6 +7,12 @@ from contextlib import asynccontextmanager
 
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
+from toro_core.bulk.asking import Asking
+from toro_core.bulk.exports import Exports
+from toro_core.bulk.files import open_files
+from toro_core.bulk.jobs import Jobs
+from toro_core.bulk.runner import Limits, Runner
+from toro_core.bulk.selection import Tools as SelectionTools
 from toro_core.bundles.bundler import Bundler
 from toro_core.bundles.entries import EntryParser
 from toro_core.bundles.plan import Tools
@@ -40,7 +46,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         async with announced(storage, definitions):
             extractor = Extractor(definitions, settings.own_bases())
             await settle(storage, extractor)
-            yield service_on(storage, settings, extractor)
+            service = service_on(storage, settings, extractor)
+            async with service.working():
+                yield service
 
 
 def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
@@ -91,5 +99,30 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
             searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
             tokens=tokens,
             validating=Validating(validator, reader, access),
+            exports=_exports(storage, settings, extractor, parser, access, reader),
         )
+    )
+
+
+def _exports(
+    storage: Storage, settings: Settings, extractor: Extractor, parser: SearchParser, access: Access, reader: Reader
+) -> Exports:
+    jobs, files = Jobs(storage), open_files(settings.export_files)
+    limits = Limits(
+        file_bytes=settings.export_file_size,
+        keep=settings.export_keep,
+        poll=settings.export_poll,
+        workers=settings.export_workers,
+    )
+    tools = SelectionTools(extractor, parser, access, ascii_only=settings.export_ascii)
+    return Exports(
+        storage,
+        jobs,
+        files,
+        Asking(extractor.definitions, parser, access),
+        access,
+        reader,
+        extractor.references,
+        Runner(storage, jobs, files, tools, limits),
+        at_once=settings.export_limit,
     )

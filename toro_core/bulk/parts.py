@@ -1,0 +1,157 @@
+"""The files of one stretch of work, written in pieces of about a megabyte; none exists before all of them do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol, TypeAlias
+
+from toro_core.bulk.files import Files, Output
+from toro_core.bulk.job import File, FileKind, Format
+
+__all__ = ["Encoder", "NdjsonEncoder", "Parts", "encoder_of"]
+
+_PENDING: Final = 1 << 20
+
+
+class Encoder(Protocol):
+    """Writes lines of JSON in a format. It is called on threads, one at a time."""
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write resources."""
+
+    def close(self) -> int:
+        """Complete the file and return its size in bytes."""
+
+
+MakeEncoder: TypeAlias = Callable[[Output], Encoder]
+
+
+class NdjsonEncoder:
+    """Newline-delimited JSON, with a newline after each line."""
+
+    def __init__(self, output: Output) -> None:
+        """Write to this file."""
+        self._output = output
+        self._size = 0
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write resources."""
+        data = b"\n".join(lines) + b"\n"
+        self._output.write(data)
+        self._size += len(data)
+
+    def close(self) -> int:
+        """Complete the file."""
+        self._output.close()
+        return self._size
+
+
+def encoder_of(kind: FileKind, format_: Format, resource_type: str) -> tuple[MakeEncoder, str]:
+    """Return what writes such a file, and the ending of its name."""
+    if format_ == "parquet" and kind == "output":
+        from toro_core.bulk.parquet import ParquetEncoder
+
+        return partial(ParquetEncoder, resource_type), "parquet"
+    return NdjsonEncoder, "ndjson"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Part:
+    kind: FileKind
+    type: str
+    stored: str
+    make: MakeEncoder
+    encoder: Encoder | None = None
+    lines: list[bytes] = field(default_factory=list)
+    count: int = 0
+    bytes: int = 0
+    """Bytes of JSON, which say when the file is large enough."""
+
+
+class Parts:
+    """Takes lines and spreads them over files, one type a file."""
+
+    def __init__(self, files: Files, prefix: str, format_: Format, max_bytes: int) -> None:
+        """Name the files by `prefix`, as in `job/unit-lease-segment`, and begin another where one would pass `max_bytes`."""
+        self._files = files
+        self._prefix = prefix
+        self._format = format_
+        self._max_bytes = max_bytes
+        self._open: dict[tuple[FileKind, str], _Part] = {}
+        self._all: list[_Part] = []
+        self._pending = 0
+        self.bytes = 0
+        """Bytes taken."""
+        self.resources = 0
+        """Resources taken for output."""
+
+    def take(self, kind: FileKind, resource_type: str, line: bytes) -> None:
+        """Take a line; `flush` writes it."""
+        part = self._open.get((kind, resource_type))
+        size = len(line) + 1
+        if part is None or (part.count and part.bytes + size > self._max_bytes):
+            part = self._begin(kind, resource_type)
+        part.lines.append(line)
+        part.count += 1
+        part.bytes += size
+        self._pending += size
+        if kind != "references":
+            self.bytes += size
+        if kind == "output":
+            self.resources += 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough has been taken to be written."""
+        return self._pending >= _PENDING
+
+    def _begin(self, kind: FileKind, resource_type: str) -> _Part:
+        make, ending = encoder_of(kind, self._format, resource_type)
+        name = f"{self._prefix}-{len(self._all)}.{kind}.{resource_type}.{ending}"
+        part = _Part(kind=kind, type=resource_type, stored=name, make=make)
+        self._all.append(part)
+        self._open[kind, resource_type] = part
+        return part
+
+    async def flush(self) -> None:
+        """Write what was taken."""
+        self._pending = 0
+        if waiting := [part for part in self._all if part.lines]:
+            await asyncio.to_thread(self._write, waiting)
+
+    def _write(self, parts: list[_Part]) -> None:
+        open_ = {id(part) for part in self._open.values()}
+        for part in parts:
+            if part.encoder is None:
+                part.encoder = part.make(self._files.create(part.stored))
+            lines, part.lines = part.lines, []
+            part.encoder.write(lines)
+            if id(part) not in open_:
+                part.bytes, part.encoder = part.encoder.close(), None
+
+    async def close(self) -> tuple[File, ...]:
+        """Write the rest, make every file durable, and return them."""
+        await self.flush()
+        return await asyncio.to_thread(self._close)
+
+    def _close(self) -> tuple[File, ...]:
+        found = []
+        for part in self._all:
+            if part.encoder is not None:
+                part.bytes, part.encoder = part.encoder.close(), None
+            found.append(File(kind=part.kind, type=part.type, stored=part.stored, count=part.count, size=part.bytes))
+        return tuple(found)
+
+    async def abandon(self) -> None:
+        """Give up what was written."""
+        await asyncio.to_thread(self._abandon)
+
+    def _abandon(self) -> None:
+        for part in self._all:
+            if part.encoder is not None:
+                part.encoder.close()
+                part.encoder = None
+            self._files.remove_file(part.stored)
