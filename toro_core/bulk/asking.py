@@ -48,8 +48,12 @@ _ELEMENT: Final = re.compile(r"(?:([A-Z][A-Za-z]*)\.)?([a-z][A-Za-z0-9]*)", re.A
 
 
 def compartment_types(definitions: Definitions) -> frozenset[str]:
-    """Return the types whose resources lie in patients' compartments."""
-    return frozenset(name for name in definitions.resource_types if name == "Patient" or definitions.compartment(name))
+    """Return the types whose resources lie in patients' compartments, and Device, which R4 leaves out of them.
+
+    US Core's implantable devices are a patient's own: a Device goes where its `patient` goes.
+    """
+    own = ("Patient", "Device")
+    return frozenset(name for name in definitions.resource_types if name in own or definitions.compartment(name))
 
 
 class Asking:

@@ -51,6 +51,7 @@ class Selection:
         self._extractor = tools.extractor
         definitions = tools.extractor.definitions
         self._ascii = tools.ascii_only
+        self._of_device = {part.param for part in tools.extractor.layout("Device").searchables["patient"].parts}
         caller = Caller(client_id=job.owner, grants=grants_of(job.scopes))
         self._decisions = {name: tools.access.decide(caller, name, "rs") for name in ask.types}
         self._filters = {name: found for name in ask.types if (found := _criterion(ask, name, tools.parser))}
@@ -103,8 +104,9 @@ class Selection:
 
     def _is_in_compartment(self, key: Key, resource: JsonObject) -> bool:
         if key.type == "Group" and self._group:
-            return key.id == self._group  # other Groups tell who else is in them
-        return self.of_patients(self._extractor.compartments(resource))
+            # Other Groups tell who else is in them.
+            return key.id == self._group and self.of_patients(self.compartments(resource))
+        return self.of_patients(self.compartments(resource))
 
     def of_patients(self, compartments: Collection[str]) -> bool:
         """Say whether a resource in these compartments is of the patients exported, and where they were named of no other."""
@@ -116,6 +118,9 @@ class Selection:
 
     def compartments(self, resource: JsonObject) -> Collection[str]:
         """Return the ids of the patients in whose compartments a resource lies."""
+        if resource["resourceType"] == "Device":
+            rows = self._extractor.references_in(resource, self._of_device)
+            return {row.id for row in rows if row.type == "Patient"}
         return self._extractor.compartments(resource)
 
     def may_support(self, resource: JsonObject) -> bool:
