@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +80,7 @@ class Export:
         return {line["id"] for line in self.lines.get(resource_type, ())}
 
 
-def export(client: httpx.Client, path: str, method: str = "GET", **more: Any) -> Export:
+def _export(client: httpx.Client, path: str, method: str = "GET", **more: Any) -> Export:
     """Kick an export off, wait for it as a client does, and download all of it."""
     headers = {"accept": "application/fhir+json", "prefer": "respond-async"} | more.pop("headers", {})
     begun = client.request(method, path, headers=headers, **more)
@@ -101,6 +101,12 @@ def export(client: httpx.Client, path: str, method: str = "GET", **more: Any) ->
         assert len(found) == file["count"]
         lines.setdefault(file["type"], []).extend(found)
     return Export(status, answer, lines)
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., Export]:
+    """Return what takes an export from kick-off to its last line."""
+    return _export
 
 
 class Bearer(httpx.Auth):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -44,13 +44,6 @@ GROUP_TYPES = {
     ),
 }
 """Types that a test of US Core's must-support elements looks for in the export of a Group."""
-
-
-@pytest.fixture(scope="module")
-def export() -> Callable[..., Export]:
-    from importlib import import_module
-
-    return cast("Callable[..., Export]", import_module("tests.end_to_end.conftest").export)
 
 
 @pytest.fixture(scope="module")

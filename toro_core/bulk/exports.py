@@ -32,8 +32,6 @@ from toro_core.v1 import Handling, StartExportRequest
 __all__ = ["Exports", "Look"]
 
 _CHUNK: Final = 1 << 20
-_SPAN: Final = 20_000
-"""Sequences that are worth a unit of their own."""
 _UNITS: Final = 8
 _GROUPS: Final = 100
 _MARK: Final = 20.0
@@ -70,8 +68,12 @@ class Exports:
         runner: Runner,
         *,
         at_once: int,
+        unit_span: int = 20_000,
     ) -> None:
-        """Begin at most `at_once` for a client; `runner` works on them in this process."""
+        """Begin at most `at_once` for a client; `runner` works on them in this process.
+
+        So many sequences as `unit_span` are worth a unit of their own, which another process may work on.
+        """
         self._storage = storage
         self._jobs = jobs
         self._files = files
@@ -81,6 +83,7 @@ class Exports:
         self._references = references
         self.runner: Final = runner
         self._at_once = at_once
+        self._unit_span = unit_span
         self._polls: dict[str, list[float]] = {}
 
     async def start(self, caller: Caller, request: StartExportRequest) -> Job:
@@ -93,7 +96,7 @@ class Exports:
             )
         ask, watermark = await self._snapshot(caller, request, ask)
         ask, more = await self._with_patients(request, ask)
-        units = tuple(_units(ask, watermark.seq))
+        units = tuple(_units(ask, watermark.seq, self._unit_span))
         job = Job(
             id=secrets.token_hex(16),
             owner=caller.client_id,
@@ -258,9 +261,9 @@ class Exports:
         self._polls[job_id] = [*recent, now]
 
 
-def _units(ask: Ask, seq: int) -> list[Unit]:
+def _units(ask: Ask, seq: int, span: int) -> list[Unit]:
     """Cut the sequences into ranges, and add a last unit for what they refer to."""
-    count = max(1, min(_UNITS, seq // _SPAN))
+    count = max(1, min(_UNITS, seq // span))
     edges = [seq * number // count for number in range(count + 1)]
     units = [
         Unit(number=number, kind="scan", after=after, up_to=up_to, position=after, seen=after)
