@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
 from toro_core.bulk.asking import Asking
+from toro_core.bulk.cohorts import Cohorts
 from toro_core.bulk.exports import Exports
 from toro_core.bulk.files import open_files
 from toro_core.bulk.jobs import Jobs
@@ -121,8 +122,7 @@ def _exports(
         files,
         Asking(extractor.definitions, parser, access),
         access,
-        reader,
-        extractor.references,
+        Cohorts(storage, reader, extractor.references),
         Runner(storage, jobs, files, tools, limits),
         at_once=settings.export_limit,
     )

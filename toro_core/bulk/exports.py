@@ -5,40 +5,34 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from toro_core.access import Access, Forbidden
 from toro_core.auth.scopes import Grant, grants_of, spell
 from toro_core.bulk.asking import Asking
-from toro_core.bulk.errors import InvalidExport, TooManyExports
+from toro_core.bulk.cohorts import Cohorts
+from toro_core.bulk.errors import TooManyExports
 from toro_core.bulk.files import Files
 from toro_core.bulk.job import MEDIA_TYPES, Ask, File, Job, Unit
 from toro_core.bulk.jobs import Jobs
-from toro_core.bulk.members import members, members_of
 from toro_core.bulk.runner import Runner
 from toro_core.caller import Caller
-from toro_core.errors import Issue, NotFound
-from toro_core.json import loads
-from toro_core.reading import Reader
-from toro_core.references import Local, References
-from toro_core.resources import parse_name
+from toro_core.errors import NotFound
 from toro_core.search.combine import EVERYTHING
-from toro_core.storage import Key, Storage, Watermark
-from toro_core.v1 import Handling, StartExportRequest
+from toro_core.storage import Storage
+from toro_core.v1 import StartExportRequest
 
 __all__ = ["Exports", "Look"]
 
 _CHUNK: Final = 1 << 20
 _UNITS: Final = 8
-_GROUPS: Final = 100
 _MARK: Final = 20.0
 _POLLS: Final = 30
 _POLLS_SECONDS: Final = 10.0
 """A client may ask for the status of an export so often in so many seconds."""
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +57,7 @@ class Exports:
         files: Files,
         asking: Asking,
         access: Access,
-        reader: Reader,
-        references: References,
+        cohorts: Cohorts,
         runner: Runner,
         *,
         at_once: int,
@@ -79,8 +72,7 @@ class Exports:
         self._files = files
         self._asking = asking
         self._access = access
-        self._reader = reader
-        self._references = references
+        self._cohorts = cohorts
         self.runner: Final = runner
         self._at_once = at_once
         self._unit_span = unit_span
@@ -94,8 +86,8 @@ class Exports:
             raise TooManyExports(
                 f"{len(running)} exports of this client are under way; wait for one to be complete, or delete it."
             )
-        ask, watermark = await self._snapshot(caller, request, ask)
-        ask, more = await self._with_patients(request, ask)
+        ask, watermark = await self._cohorts.snapshot(caller, request, ask)
+        ask, more = await self._cohorts.with_patients(request, ask)
         units = tuple(_units(ask, watermark.seq, self._unit_span))
         job = Job(
             id=secrets.token_hex(16),
@@ -180,61 +172,6 @@ class Exports:
             if now is None or now not in (EVERYTHING, self._access.visible(then, name)):
                 raise Forbidden(spell(Grant(type=name, permissions="rs")))
         return job
-
-    async def _snapshot(self, caller: Caller, request: StartExportRequest, ask: Ask) -> tuple[Ask, Watermark]:
-        """Say what is exported as of when; a Group is the one there was then."""
-        if ask.level != "group":
-            return ask, await self._storage.watermark()
-        key = parse_name(request.group, frozenset({"Group"}))
-        for _ in range(_TRIES):
-            groups = await self._groups(caller, key)
-            watermark = await self._storage.watermark()
-            if await self._groups(caller, key) == groups:
-                break
-        return replace(ask, groups=tuple(groups)), watermark
-
-    async def _groups(self, caller: Caller, key: Key) -> list[tuple[str, int]]:
-        """Return a Group and the Groups among its members, with their versions. Raises Forbidden, NotFound, Gone."""
-        found: dict[str, int] = {}
-        waiting = [key]
-        while waiting and len(found) < _GROUPS:
-            following: list[Key] = []
-            for each in waiting:
-                if each.id in found:
-                    continue
-                try:
-                    stored = await self._reader.read(caller, each, None)
-                except NotFound:
-                    if each == key:
-                        raise
-                    continue
-                found[each.id] = stored.version
-                following += [one for one in members_of(loads(stored.json), self._references) if one.type == "Group"]
-            waiting = following
-        return list(found.items())
-
-    async def _with_patients(self, request: StartExportRequest, ask: Ask) -> tuple[Ask, Sequence[Issue]]:
-        """Put the patients asked for into what is exported. Raises InvalidExport where they are not there."""
-        if not request.patients:
-            return ask, ()
-        if ask.level == "system":
-            raise InvalidExport("Parameter `patient` does not go with an export of the whole system; leave it out.")
-        parsed = [self._references.parse(text) for text in request.patients]
-        ids = list(dict.fromkeys(one.id for one in parsed if isinstance(one, Local) and one.type == "Patient"))
-        missing = sum(not (isinstance(one, Local) and one.type == "Patient") for one in parsed)
-        stored = await self._storage.read_many([Key("Patient", id_) for id_ in ids])
-        there = {one.key.id for one in stored if one is not None and not one.deleted}
-        if ask.level == "group":
-            there &= await members(self._storage, ask) or frozenset()
-        missing += len(ids) - len(there)
-        kept = tuple(id_ for id_ in ids if id_ in there)
-        if not missing:
-            return replace(ask, patients=kept), ()
-        whom = "members of the Group" if ask.level == "group" else "patients of this server"
-        text = f"Parameter `patient` names {missing} that are no {whom}; leave them out."
-        if request.handling != Handling.HANDLING_LENIENT:
-            raise InvalidExport(issues=(Issue(code="not-found", diagnostics=text),))
-        return replace(ask, patients=kept), (Issue(severity="warning", code="not-found", diagnostics=text),)
 
     async def _urls(self, job: Job) -> dict[str, str]:
         if job.state != "complete" or job.expires is None:

@@ -17,6 +17,7 @@ import pytest
 from toro_core.access import Access
 from toro_core.auth.scopes import grants_of
 from toro_core.bulk.asking import Asking
+from toro_core.bulk.cohorts import Cohorts
 from toro_core.bulk.exports import Exports
 from toro_core.bulk.files import Files, LocalFiles
 from toro_core.bulk.job import Job
@@ -121,9 +122,8 @@ def place_on(
     jobs, files = Jobs(storage, lease_seconds=lease_seconds), files or LocalFiles(folder)
     runner = Runner(storage, jobs, files, Tools(EXTRACTOR, parser, access, ascii_only=ascii_only), limits)
     asking = Asking(EXTRACTOR.definitions, parser, access)
-    reader = Reader(storage, EXTRACTOR, access)
-    references = EXTRACTOR.references
-    exports = Exports(storage, jobs, files, asking, access, reader, references, runner, at_once=4, unit_span=unit_span)
+    cohorts = Cohorts(storage, Reader(storage, EXTRACTOR, access), EXTRACTOR.references)
+    exports = Exports(storage, jobs, files, asking, access, cohorts, runner, at_once=4, unit_span=unit_span)
     return Place(storage, jobs, files, exports, runner)
 
 
