@@ -108,7 +108,7 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
 def _exports(
     storage: Storage, settings: Settings, extractor: Extractor, parser: SearchParser, access: Access, reader: Reader
 ) -> Exports:
-    jobs, files = Jobs(storage), open_files(settings.export_files)
+    jobs, files = Jobs(storage), open_files(settings.export_files, signed=settings.export_signed_urls)
     limits = Limits(
         file_bytes=settings.export_file_size,
         keep=settings.export_keep,

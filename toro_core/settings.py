@@ -96,6 +96,11 @@ class Settings:
     export_files: str = _setting(
         "exports", TEXT, "Folder for the files of bulk exports, or a URL such as `s3://bucket/path`."
     )
+    export_signed_urls: bool = _setting(
+        True,
+        FLAG,
+        "Let clients download the files of bulk exports from where they lie, by signed URLs, where that is possible.",
+    )
     export_keep: float = _setting(86_400.0, seconds(60, 2_592_000), "How long a complete export is kept.")
     export_file_size: int = _setting(128 << 20, SIZE, "Size at which a bulk export begins another file.")
     export_limit: int = _setting(4, number(1, 1000), "Bulk exports a client may have under way.")

@@ -52,14 +52,17 @@ class Files(Protocol):
         """Return an address by which anybody can read the file for a while; "" where there is none."""
 
 
-def open_files(place: str) -> Files:
-    """Open a local folder, or where the place is a URL a file system of fsspec. Raises FilesUnusable."""
+def open_files(place: str, *, signed: bool = True) -> Files:
+    """Open a local folder, or where the place is a URL a file system of fsspec. Raises FilesUnusable.
+
+    With `signed`, files elsewhere are read from there, by addresses that are signed, where that is possible.
+    """
     if "://" in place and not place.startswith("file://"):
         try:
             from toro_core.bulk.remote import RemoteFiles
         except ImportError:
             raise FilesUnusable(f"{place.partition('://')[0]}:// needs fsspec: pip install 'toro-fhir[bulk]'") from None
-        return RemoteFiles(place)
+        return RemoteFiles(place, signed=signed)
     return LocalFiles(Path(place.removeprefix("file://")))
 
 
