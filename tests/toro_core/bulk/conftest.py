@@ -61,8 +61,8 @@ class Place:
         (stored,) = await self.storage.commit([Write(key=Key(*name.split("/")), body=None)])
         return stored
 
-    async def start(self, **asked: Any) -> Job:
-        asked = {"level": ExportLevel.EXPORT_LEVEL_SYSTEM, "base_url": BASE} | asked
+    async def start(self, **given: Any) -> Job:
+        asked: dict[str, Any] = {"level": ExportLevel.EXPORT_LEVEL_SYSTEM, "base_url": BASE} | given
         return await self.exports.start(self.caller, StartExportRequest(**asked))
 
     async def finish(self, job: Job, seconds: float = 30) -> Job:

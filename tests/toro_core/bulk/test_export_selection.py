@@ -165,7 +165,7 @@ async def test_since_and_until_exclude_their_very_millisecond(place: Any, kit: A
     for number in range(3):
         stored += await place.put(kit.patient(number))
         await asyncio.sleep(0.003)
-    first, second, third = (loads(each.json)["meta"]["lastUpdated"] for each in stored)
+    first, second, third = (instant(each.at) for each in stored)
     assert await place.ids(await place.export(since=first)) == {"Patient/p1", "Patient/p2"}
     assert await place.ids(await place.export(until=third)) == {"Patient/p0", "Patient/p1"}
     assert await place.ids(await place.export(since=first, until=third)) == {"Patient/p1"}
@@ -250,15 +250,16 @@ async def test_an_export_is_its_owners_as_long_as_the_token_allows_all_of_it(pla
     stranger = Caller(client_id="stranger", grants=kit.CALLER.grants)
     narrowed = Caller(client_id="client", grants=grants_of(("system/Patient.rs", "system/Observation.rs?status=final")))
     (file, *_) = job.files
-    for act in (
-        lambda caller: place.exports.look(caller, job.id),
-        lambda caller: place.exports.file(caller, job.id, file.name),
-        lambda caller: place.exports.cancel(caller, job.id),
-    ):
+    acts: tuple[Any, ...] = (
+        place.exports.look,
+        place.exports.cancel,
+        lambda caller, id_: place.exports.file(caller, id_, file.name),
+    )
+    for act in acts:
         with pytest.raises(NotFound):
-            await act(stranger)
+            await act(stranger, job.id)
         with pytest.raises(Forbidden):
-            await act(narrowed)
+            await act(narrowed, job.id)
     place.caller = narrowed
     own = await place.export(types=["Observation"])
     assert (await place.exports.look(narrowed, own.id)).job == own
