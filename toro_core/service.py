@@ -114,7 +114,7 @@ class Service:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Do in the background what calls leave to be done."""
-        async with self._parts.exports.runner.running():
+        async with self._parts.exports.worker.running():
             yield
 
     async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:

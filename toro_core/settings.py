@@ -107,6 +107,9 @@ class Settings:
     export_workers: int = _setting(
         2, number(0, 64), "Bulk exports this process works on at a time; 0 leaves them to others."
     )
+    export_process: bool = _setting(
+        True, FLAG, "Work on bulk exports in a process of its own, where the storage can be opened by two."
+    )
     export_poll: float = _setting(
         5.0, seconds(0.1, 600), "How often a process looks for exports that others left undone."
     )

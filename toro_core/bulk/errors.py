@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toro_core.errors import ToroError
 
-__all__ = ["FilesUnusable", "InvalidExport", "LeaseLost", "TooManyExports"]
+__all__ = ["FetchFailed", "FilesUnusable", "InvalidExport", "LeaseLost", "TooManyExports"]
 
 
 class InvalidExport(ToroError):
@@ -25,6 +25,13 @@ class FilesUnusable(ToroError):
     """The place for the files of exports cannot be used; set export_files."""
 
     reason = "EXPORT_FILES_UNUSABLE"
+    issue = "exception"
+
+
+class FetchFailed(ToroError):
+    """The export of another server could not be fetched."""
+
+    reason = "FETCH_FAILED"
     issue = "exception"
 
 

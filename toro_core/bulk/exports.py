@@ -18,7 +18,7 @@ from toro_core.bulk.errors import TooManyExports
 from toro_core.bulk.files import Files
 from toro_core.bulk.job import MEDIA_TYPES, Ask, File, Job, Unit
 from toro_core.bulk.jobs import Jobs
-from toro_core.bulk.runner import Runner
+from toro_core.bulk.runner import Worker
 from toro_core.caller import Caller
 from toro_core.errors import NotFound
 from toro_core.search.combine import EVERYTHING
@@ -58,12 +58,12 @@ class Exports:
         asking: Asking,
         access: Access,
         cohorts: Cohorts,
-        runner: Runner,
+        worker: Worker,
         *,
         at_once: int,
         unit_span: int = 20_000,
     ) -> None:
-        """Begin at most `at_once` for a client; `runner` works on them in this process.
+        """Begin at most `at_once` for a client; `worker` is told of them.
 
         So many sequences as `unit_span` are worth a unit of their own, which another process may work on.
         """
@@ -73,7 +73,7 @@ class Exports:
         self._asking = asking
         self._access = access
         self._cohorts = cohorts
-        self.runner: Final = runner
+        self.worker: Final = worker
         self._at_once = at_once
         self._unit_span = unit_span
         self._polls: dict[str, list[float]] = {}
@@ -101,7 +101,7 @@ class Exports:
             notes=(*notes, *more),
         )
         await self._jobs.add(job, units)
-        self.runner.wake()
+        self.worker.wake()
         return job
 
     async def look(self, caller: Caller, job_id: str) -> Look:

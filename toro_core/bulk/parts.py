@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeAlias
@@ -152,6 +153,7 @@ class Parts:
     def _abandon(self) -> None:
         for part in self._all:
             if part.encoder is not None:
-                part.encoder.close()
+                with suppress(OSError):  # a job that was cancelled has lost its folder already
+                    part.encoder.close()
                 part.encoder = None
             self._files.remove_file(part.stored)

@@ -10,9 +10,9 @@ import logging
 import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -29,7 +29,7 @@ from toro_core.bulk.watch import Watch
 from toro_core.errors import Issue, StorageBusy, StorageError, ToroError
 from toro_core.storage import Storage
 
-__all__ = ["Limits", "Runner"]
+__all__ = ["Limits", "Runner", "Worker"]
 
 _LOG: Final = logging.getLogger("toro.bulk")
 _ATTEMPTS: Final = 5
@@ -50,6 +50,16 @@ class Limits:
     workers: int = 2
 
 
+class Worker(Protocol):
+    """Works on exports in the background, wherever."""
+
+    def wake(self) -> None:
+        """Look for work now."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Work as long as the context lasts."""
+
+
 class Runner:
     """Works on exports in this process."""
 
@@ -57,15 +67,21 @@ class Runner:
         """Work on the jobs of a storage."""
         self._storage = storage
         self._jobs = jobs
-        self._files = files
+        self.files: Final = files
         self._tools = tools
         self._limits = limits
         self._wake = asyncio.Event()
         self._swept = 0.0
+        self._worked = time.monotonic()
 
     def wake(self) -> None:
         """Look for work now."""
         self._wake.set()
+
+    @property
+    def idle(self) -> float:
+        """Return the seconds since there was work."""
+        return time.monotonic() - self._worked
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -108,13 +124,16 @@ class Runner:
             for unit in open_ or [unit for unit in units if not unit.done]:
                 claim = await self._jobs.claim(job, unit.number)
                 if claim is not None:
-                    await self._work(claim)
+                    try:
+                        await self._work(claim)
+                    finally:
+                        self._worked = time.monotonic()
                     return True
         return False
 
     async def _work(self, claim: Claim) -> None:
         job = claim.job
-        watch = Watch(self._jobs, claim, self._files, self._limits.file_bytes)
+        watch = Watch(self._jobs, claim, self.files, self._limits.file_bytes)
         try:
             async with watch.watching():
                 if claim.unit.attempts > _ATTEMPTS:
@@ -122,7 +141,7 @@ class Runner:
                 await self._unit(claim, watch)
         except LeaseLost:
             if await self._jobs.get(job.id) is None:
-                await asyncio.to_thread(self._files.remove, job.id)
+                await asyncio.to_thread(self.files.remove, job.id)
         except StorageBusy:
             await asyncio.sleep(1)
         except Exception as error:
@@ -133,7 +152,7 @@ class Runner:
                 else "The export failed; ask the operator."
             )
             await self._end(replace(job, state="failed", failure=text))
-            await asyncio.to_thread(self._files.remove, job.id)
+            await asyncio.to_thread(self.files.remove, job.id)
 
     async def _unit(self, claim: Claim, watch: Watch) -> None:
         selection = Selection(claim.job, self._tools, await members(self._storage, claim.job.ask))
@@ -142,7 +161,7 @@ class Runner:
             return
         scanned = [file for unit in await self._jobs.units(claim.job.id) for file in unit.files]
         references = self._tools.extractor.references
-        await Referenced(self._storage, selection, watch, self._files, references).run(claim, scanned)
+        await Referenced(self._storage, selection, watch, self.files, references).run(claim, scanned)
 
     async def _complete(self, job: Job, units: Sequence[Unit]) -> bool:
         files = [file for unit in units for file in unit.files if file.kind != "references"]
@@ -164,7 +183,7 @@ class Runner:
         """Write what was left out by leniency, as OperationOutcomes."""
         if not job.notes:
             return ()
-        parts = Parts(self._files, f"{job.id}/notes", "ndjson", self._limits.file_bytes)
+        parts = Parts(self.files, f"{job.id}/notes", "ndjson", self._limits.file_bytes)
         for note in job.notes:
             parts.take("error", "OperationOutcome", _outcome(note))
         return await parts.close()
@@ -181,11 +200,11 @@ class Runner:
             known.add(job.id)
             if job.expires is not None and job.expires <= _now() and not await self._jobs.is_read(job.id):
                 await self._jobs.remove(job.id)
-                await asyncio.to_thread(self._files.remove, job.id)
-        for folder in await asyncio.to_thread(self._files.folders):
+                await asyncio.to_thread(self.files.remove, job.id)
+        for folder in await asyncio.to_thread(self.files.folders):
             old = folder.name not in known and folder.changed < time.time() - _ORPHAN
             if old and await self._jobs.get(folder.name) is None and not await self._jobs.is_read(folder.name):
-                await asyncio.to_thread(self._files.remove, folder.name)
+                await asyncio.to_thread(self.files.remove, folder.name)
 
 
 def _named(files: Sequence[File]) -> list[File]:

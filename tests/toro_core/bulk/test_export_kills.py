@@ -67,7 +67,7 @@ async def survived(kit: Any, tmp_path: Path, kills: int) -> None:
         assert found.state == "complete"
         assert await contents(place, found) == wanted
         patients = [
-            loads(line)["id"]
+            str(loads(line)["id"])
             for line in b"".join(data for name, data in wanted.items() if name.startswith("Patient.")).splitlines()
         ]
         assert sorted(patients) == sorted(f"p{number}" for number in range(120))
