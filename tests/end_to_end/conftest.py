@@ -86,11 +86,12 @@ def _export(client: httpx.Client, path: str, method: str = "GET", **more: Any) -
     begun = client.request(method, path, headers=headers, **more)
     assert begun.status_code == 202, begun.text
     status = begun.headers["content-location"]
-    deadline = time.monotonic() + 30
+    deadline, pause = time.monotonic() + 30, 0.02
     while (answer := client.get(status, headers={"accept": "application/json"})).status_code == 202:
         assert int(answer.headers["retry-after"]) > 0
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.0, pause * 1.4)
     assert answer.status_code == 200, answer.text
     lines: dict[str, list[dict[str, Any]]] = {}
     for file in (file for kind in ("output", "deleted", "error") for file in answer.json()[kind]):

@@ -11,8 +11,9 @@ from typing import Final, Protocol, TypeAlias
 
 from toro_core.bulk.files import Files, Output
 from toro_core.bulk.job import File, FileKind, Format
+from toro_core.definitions import Definitions
 
-__all__ = ["Encoder", "NdjsonEncoder", "Parts", "encoder_of"]
+__all__ = ["Encoder", "Encoders", "NdjsonEncoder", "Parts"]
 
 _PENDING: Final = 1 << 20
 
@@ -50,13 +51,21 @@ class NdjsonEncoder:
         return self._size
 
 
-def encoder_of(kind: FileKind, format_: Format, resource_type: str) -> tuple[MakeEncoder, str]:
-    """Return what writes such a file, and the ending of its name."""
-    if format_ == "parquet" and kind == "output":
-        from toro_core.bulk.parquet import ParquetEncoder
+class Encoders:
+    """Knows what writes a file, by what it is about."""
 
-        return partial(ParquetEncoder, resource_type), "parquet"
-    return NdjsonEncoder, "ndjson"
+    def __init__(self, definitions: Definitions, format_: Format = "ndjson") -> None:
+        """Write resources in this format; what is about them is NDJSON always."""
+        self._definitions = definitions
+        self._format = format_
+
+    def of(self, kind: FileKind, resource_type: str) -> tuple[MakeEncoder, Format]:
+        """Return what writes such a file, and the ending of its name."""
+        if self._format == "parquet" and kind == "output":
+            from toro_core.bulk.parquet import ParquetEncoder
+
+            return partial(ParquetEncoder, self._definitions, resource_type), "parquet"
+        return NdjsonEncoder, "ndjson"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,11 +84,11 @@ class _Part:
 class Parts:
     """Takes lines and spreads them over files, one type a file."""
 
-    def __init__(self, files: Files, prefix: str, format_: Format, max_bytes: int) -> None:
+    def __init__(self, files: Files, prefix: str, encoders: Encoders, max_bytes: int) -> None:
         """Name the files by `prefix`, as in `job/unit-lease-segment`, and begin another where one would pass `max_bytes`."""
         self._files = files
         self._prefix = prefix
-        self._format = format_
+        self._encoders = encoders
         self._max_bytes = max_bytes
         self._open: dict[tuple[FileKind, str], _Part] = {}
         self._all: list[_Part] = []
@@ -110,7 +119,7 @@ class Parts:
         return self._pending >= _PENDING
 
     def _begin(self, kind: FileKind, resource_type: str) -> _Part:
-        make, ending = encoder_of(kind, self._format, resource_type)
+        make, ending = self._encoders.of(kind, resource_type)
         name = f"{self._prefix}-{len(self._all)}.{kind}.{resource_type}.{ending}"
         part = _Part(kind=kind, type=resource_type, stored=name, make=make)
         self._all.append(part)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from toro_core.assembly import open_runner
+from toro_core.bulk.runner import Runner
 from toro_core.bulk.supervisor import NOT_OPENED
 from toro_core.errors import ToroError
 from toro_core.log import configure
@@ -21,7 +22,7 @@ __all__ = ["main"]
 
 _IDLE: Final = 60.0
 """Seconds without work after which the process ends."""
-_POLL: Final = 0.2
+_POLL: Final = 1.0
 _NICE: Final = 10
 
 
@@ -38,7 +39,7 @@ def main() -> int:
 async def _work(settings: Settings) -> int:
     try:
         async with open_runner(settings) as runner, runner.running():
-            ended = asyncio.create_task(_ended())
+            ended = asyncio.create_task(_ended(runner))
             while not ended.done() and runner.idle < _IDLE:
                 await asyncio.wait((ended,), timeout=1)
             ended.cancel()
@@ -47,12 +48,12 @@ async def _work(settings: Settings) -> int:
     return 0
 
 
-async def _ended() -> None:
-    """Wait until the server closes the input, as its own end does."""
+async def _ended(runner: Runner) -> None:
+    """Wait until the server closes the input, as its own end does; what it writes until then says that there is work."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.read(1024):
-        continue
+        runner.wake()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from toro_core.bulk.files import Files
 from toro_core.bulk.job import File, FileKind, Job, Unit
 from toro_core.bulk.jobs import Claim, Jobs
 from toro_core.bulk.members import members
-from toro_core.bulk.parts import Parts
+from toro_core.bulk.parts import Encoders, Parts
 from toro_core.bulk.referenced import Referenced
 from toro_core.bulk.scanning import Scan
 from toro_core.bulk.selection import Selection, Tools
@@ -133,7 +133,8 @@ class Runner:
 
     async def _work(self, claim: Claim) -> None:
         job = claim.job
-        watch = Watch(self._jobs, claim, self.files, self._limits.file_bytes)
+        encoders = Encoders(self._tools.extractor.definitions, job.ask.format)
+        watch = Watch(self._jobs, claim, self.files, encoders, self._limits.file_bytes)
         try:
             async with watch.watching():
                 if claim.unit.attempts > _ATTEMPTS:
@@ -183,7 +184,9 @@ class Runner:
         """Write what was left out by leniency, as OperationOutcomes."""
         if not job.notes:
             return ()
-        parts = Parts(self.files, f"{job.id}/notes", "ndjson", self._limits.file_bytes)
+        parts = Parts(
+            self.files, f"{job.id}/notes", Encoders(self._tools.extractor.definitions), self._limits.file_bytes
+        )
         for note in job.notes:
             parts.take("error", "OperationOutcome", _outcome(note))
         return await parts.close()

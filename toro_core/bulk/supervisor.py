@@ -45,6 +45,8 @@ class Supervisor:
         """Look for work now."""
         self._wake.set()
         self._runner.wake()
+        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(b"\n")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -13,7 +13,7 @@ from toro_core.bulk.errors import LeaseLost
 from toro_core.bulk.files import Files
 from toro_core.bulk.job import Unit
 from toro_core.bulk.jobs import Claim, Jobs
-from toro_core.bulk.parts import Parts
+from toro_core.bulk.parts import Encoders, Parts
 from toro_core.errors import StorageBusy
 
 __all__ = ["Watch"]
@@ -27,19 +27,19 @@ _TELL: Final = 1.0
 class Watch:
     """Watches over one claim."""
 
-    def __init__(self, jobs: Jobs, claim: Claim, files: Files, max_file_bytes: int) -> None:
+    def __init__(self, jobs: Jobs, claim: Claim, files: Files, encoders: Encoders, max_file_bytes: int) -> None:
         """Watch a claim whose work writes files of at most about this size."""
         self._jobs = jobs
         self._claim = claim
         self._files = files
+        self._encoders = encoders
         self._max_file_bytes = max_file_bytes
         self._saving = asyncio.Lock()
         self._told_at = time.monotonic()
 
     def parts(self, tag: str) -> Parts:
         """Begin the files of a stretch of work."""
-        job = self._claim.job
-        return Parts(self._files, f"{job.id}/{tag}", job.ask.format, self._max_file_bytes)
+        return Parts(self._files, f"{self._claim.job.id}/{tag}", self._encoders, self._max_file_bytes)
 
     async def save(self, unit: Unit) -> None:
         """Record how far the unit has come. Raises LeaseLost."""

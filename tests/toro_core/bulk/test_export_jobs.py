@@ -172,9 +172,12 @@ async def test_an_export_under_writes_is_the_model_at_its_time_and_the_next_has_
         return current
 
     writer = asyncio.create_task(write())
-    await asyncio.sleep(0.25)
+    while len(written) < 60:
+        await asyncio.sleep(0.01)
     first = await place.export()
-    await asyncio.sleep(0.15)
+    known = len(written)
+    while len(written) < known + 30:
+        await asyncio.sleep(0.01)
     second = await place.export(since=instant(first.at))
     stop.set()
     await writer
