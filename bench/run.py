@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
+from bench.exports import measure_exports, measure_reads_beside_exports
 from bench.load import generator
 from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
@@ -55,6 +56,9 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     _say("validation")
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
+    _say("exports")
+    rows += await measure_exports(corpus, folder, rounds=rounds)
+    rows += await measure_reads_beside_exports(corpus, folder, seconds=3 * seconds, rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
@@ -63,6 +67,7 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     if scale.large:
         _say(f"searches among {scale.large:,} resources; making them takes a while the first time")
         large = await cached(scale.large, cache)
+        rows += await measure_exports(large, folder, rounds=rounds)
         rows += await measure_growth(corpus, large, repeats=repeats, rounds=rounds)
         rows.append(measure_size(large.database, f"{scale.large:,} small resources"))
     return rows

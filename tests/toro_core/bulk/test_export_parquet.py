@@ -34,7 +34,10 @@ def resources() -> list[dict[str, Any]]:
         "contained": [{"resourceType": "Organization", "id": "o"}],
     }
     exact = {
-        "resourceType": "Observation", "id": "exact", "status": "final", "code": {"text": "x"},
+        "resourceType": "Observation",
+        "id": "exact",
+        "status": "final",
+        "code": {"text": "x"},
         "valueQuantity": {"value": 1.5},
     }
     return [*generate(patients=3), odd, exact]
