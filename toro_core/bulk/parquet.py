@@ -44,7 +44,7 @@ class ParquetEncoder:
         return self._counted.size
 
     def _flush(self) -> None:
-        rows = [self._layout.row(loads(line)) for line in self._lines]
+        rows = [self._layout.row(loads(line)) for lines in self._lines for line in lines.split(b"\n")]
         self._lines, self._size = [], 0
         if rows:
             self._writer.write_table(pa.Table.from_pylist(rows, schema=self._layout.schema))

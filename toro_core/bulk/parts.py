@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """Writes lines of JSON in a format. It is called on threads, one at a time."""
 
     def write(self, lines: list[bytes]) -> None:
-        """Write resources."""
+        """Write resources; a line may be several, joined by newlines."""
 
     def close(self) -> int:
         """Complete the file and return its size in bytes."""
@@ -79,6 +79,8 @@ class _Part:
     count: int = 0
     bytes: int = 0
     """Bytes of JSON, which say when the file is large enough."""
+    size: int = 0
+    """Bytes of the file, once it is complete."""
 
 
 class Parts:
@@ -93,6 +95,7 @@ class Parts:
         self._open: dict[tuple[FileKind, str], _Part] = {}
         self._all: list[_Part] = []
         self._pending = 0
+        self._writing: asyncio.Task[None] | None = None
         self.bytes = 0
         """Bytes taken."""
         self.resources = 0
@@ -113,6 +116,21 @@ class Parts:
         if kind == "output":
             self.resources += 1
 
+    def take_joined(self, resource_type: str, joined: bytes, lines: list[bytes]) -> None:
+        """Take lines of output that have been joined by newlines: as one by one, but quicker where they fit into the file."""
+        part = self._open.get(("output", resource_type)) or self._begin("output", resource_type)
+        size = len(joined) + 1
+        if part.bytes + size > self._max_bytes:
+            for line in lines:
+                self.take("output", resource_type, line)
+            return
+        part.lines.append(joined)
+        part.count += len(lines)
+        part.bytes += size
+        self._pending += size
+        self.bytes += size
+        self.resources += len(lines)
+
     @property
     def is_full(self) -> bool:
         """Whether enough has been taken to be written."""
@@ -127,36 +145,47 @@ class Parts:
         return part
 
     async def flush(self) -> None:
-        """Write what was taken."""
+        """Have what was taken written; it goes on in the background, until the next flush at most."""
+        await self._written()
         self._pending = 0
         if waiting := [part for part in self._all if part.lines]:
-            await asyncio.to_thread(self._write, waiting)
+            taken = [(part, part.lines, self._open.get((part.kind, part.type)) is not part) for part in waiting]
+            for part in waiting:
+                part.lines = []
+            self._writing = asyncio.create_task(asyncio.to_thread(self._write, taken))
 
-    def _write(self, parts: list[_Part]) -> None:
-        open_ = {id(part) for part in self._open.values()}
-        for part in parts:
+    async def _written(self) -> None:
+        """Wait until what is being written has been."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    def _write(self, taken: list[tuple[_Part, list[bytes], bool]]) -> None:
+        for part, lines, full in taken:
             if part.encoder is None:
                 part.encoder = part.make(self._files.create(part.stored))
-            lines, part.lines = part.lines, []
             part.encoder.write(lines)
-            if id(part) not in open_:
-                part.bytes, part.encoder = part.encoder.close(), None
+            if full:
+                part.size, part.encoder = part.encoder.close(), None
 
     async def close(self) -> tuple[File, ...]:
         """Write the rest, make every file durable, and return them."""
         await self.flush()
+        await self._written()
         return await asyncio.to_thread(self._close)
 
     def _close(self) -> tuple[File, ...]:
         found = []
         for part in self._all:
             if part.encoder is not None:
-                part.bytes, part.encoder = part.encoder.close(), None
-            found.append(File(kind=part.kind, type=part.type, stored=part.stored, count=part.count, size=part.bytes))
+                part.size, part.encoder = part.encoder.close(), None
+            found.append(File(kind=part.kind, type=part.type, stored=part.stored, count=part.count, size=part.size))
         return tuple(found)
 
     async def abandon(self) -> None:
         """Give up what was written."""
+        with suppress(Exception):  # it is given up anyway
+            await self._written()
         await asyncio.to_thread(self._abandon)
 
     def _abandon(self) -> None:

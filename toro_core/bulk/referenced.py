@@ -85,7 +85,7 @@ class Referenced:
                 keys = [Key(*name.decode().split("/")) for name in ordered[start : start + _KEYS]]
                 for stored in await read_at(self._storage, keys, claim.job.seq):
                     if stored is not None and self._may_go(stored):
-                        parts.take("output", stored.key.type, selection.line(stored))
+                        parts.take("output", stored.key.type, selection.line(stored.key.type, stored.json))
                         if selection.references is not None:
                             found.update(selection.references(stored.json))
                 await parts.flush()
@@ -126,7 +126,7 @@ class Referenced:
         return names
 
     def _take_provenance(self, stored: Stored, parts: Parts) -> set[bytes]:
-        parts.take("output", "Provenance", self._selection.line(stored))
+        parts.take("output", "Provenance", self._selection.line("Provenance", stored.json))
         return set(self._selection.references(stored.json)) if self._selection.references is not None else set()
 
     async def _about(self, claim: Claim) -> AsyncGenerator[tuple[Stored, Sequence[Key]], None]:

@@ -7,6 +7,7 @@ often they were begun.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,6 +30,8 @@ _JUDGED: Final = 40
 """About how many microseconds a version takes."""
 _TURN: Final = 1000
 """After how many others get their turn."""
+_NAMED: Final = 10
+"""Types up to which a scan is asked for them alone; more are told apart here."""
 _DELETIONS: Final = 100
 """Deletions in a Bundle."""
 
@@ -56,13 +59,17 @@ class Scan:
         try:
             deletions = _Deletions(parts)
             position = unit.up_to
-            async with aclosing(self._commits(claim)) as commits:
-                async for commit in commits:
-                    if parts.bytes >= self._segment_bytes:
+            async with aclosing(self._batches(claim)) as batches:
+                async for batch in batches:
+                    if self._fits(batch, parts):
+                        self._copy(batch, parts)
+                        if parts.is_full:
+                            await parts.flush()
+                        position = batch[-1].seq
+                    elif (reached := await self._commits(batch, parts, deletions)) is not None:
+                        position = reached
                         break
-                    await self._commit(commit, parts, deletions)
-                    position = commit[-1].seq
-                    await self._watch.progress(position)
+                    await self._watch.progress(batch[-1].seq)
                 else:
                     position = unit.up_to
             deletions.close()
@@ -82,8 +89,60 @@ class Scan:
             )
         )
 
-    async def _commit(self, commit: Sequence[Stored], parts: Parts, deletions: _Deletions) -> None:
-        for stored in commit:
+    async def _batches(self, claim: Claim) -> AsyncGenerator[Sequence[Stored], None]:
+        """Yield what is left of the unit, in batches of whole commits; some are of other types than those scanned."""
+        selection, unit = self._selection, claim.unit
+        scanned = selection.scanned
+        plan = ScanPlan(
+            as_of=claim.job.seq,
+            types=tuple(sorted(scanned)) if len(scanned) <= _NAMED else (),
+            since=selection.ask.since,
+            after=unit.position,
+            up_to=unit.up_to,
+            max_bytes=_BATCH,
+        )
+        if scanned:
+            async with aclosing(cast("AsyncGenerator[Sequence[Stored], None]", self._storage.scan(plan))) as batches:
+                following = asyncio.ensure_future(anext(batches, None))
+                try:
+                    while (batch := await following) is not None:
+                        # The next is read while this one is worked on.
+                        following = asyncio.ensure_future(anext(batches, None))
+                        if batch:
+                            yield batch
+                finally:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+
+    def _fits(self, batch: Sequence[Stored], parts: Parts) -> bool:
+        """Say whether a batch can be copied whole: nothing in it is judged, and the segment does not end in it."""
+        if not self._selection.copies:
+            return False
+        return parts.bytes + sum([len(stored.json) for stored in batch]) + len(batch) < self._segment_bytes
+
+    def _copy(self, batch: Sequence[Stored], parts: Parts) -> None:
+        selection = self._selection
+        by_type: defaultdict[str, list[bytes]] = defaultdict(list)
+        for (type_, _), _, _, _, deleted, json in batch:
+            if not deleted:
+                by_type[type_].append(json)
+        for name, lines in by_type.items():
+            if name not in selection.scanned:
+                continue
+            if (joined := selection.copied(lines)) is not None:
+                parts.take_joined(name, joined, lines)
+            else:
+                for json in lines:
+                    parts.take("output", name, selection.line(name, json))
+
+    async def _commits(self, batch: Sequence[Stored], parts: Parts, deletions: _Deletions) -> int | None:
+        """Take a batch commit by commit; return the last one's sequence where the segment ended before the batch did."""
+        last = 0
+        for stored in batch:
+            if stored.seq != last:
+                if last and parts.bytes >= self._segment_bytes:
+                    return last
+                last = stored.seq
             await self._take(stored, parts, deletions)
             self._held += _PLAIN if self._selection.is_plain(stored.key.type) else _JUDGED
             if self._held >= _TURN:
@@ -91,38 +150,18 @@ class Scan:
                 await asyncio.sleep(0)
             if parts.is_full:
                 await parts.flush()
-
-    async def _commits(self, claim: Claim) -> AsyncGenerator[Sequence[Stored], None]:
-        """Yield the versions commit by commit."""
-        selection, unit = self._selection, claim.unit
-        plan = ScanPlan(
-            as_of=claim.job.seq,
-            types=tuple(sorted(selection.scanned)),
-            since=selection.ask.since,
-            after=unit.position,
-            up_to=unit.up_to,
-            max_bytes=_BATCH,
-        )
-        if not selection.scanned:
-            return
-        async with aclosing(cast("AsyncGenerator[Sequence[Stored], None]", self._storage.scan(plan))) as batches:
-            async for batch in batches:
-                start = 0
-                for end in range(1, len(batch) + 1):
-                    if end == len(batch) or batch[end].seq != batch[start].seq:
-                        yield batch[start:end]
-                        start = end
+        return last if parts.bytes >= self._segment_bytes else None
 
     async def _take(self, stored: Stored, parts: Parts, deletions: _Deletions) -> None:
         selection = self._selection
-        if not selection.in_time(stored.at):
+        if stored.key.type not in selection.scanned or not selection.in_time(stored.at):
             return
         if stored.deleted:
             if selection.ask.since is not None and await self._was_taken(stored):
                 deletions.add(stored)
             return
         if selection.takes(stored):
-            parts.take("output", stored.key.type, selection.line(stored))
+            parts.take("output", stored.key.type, selection.line(stored.key.type, stored.json))
             if selection.references is not None:
                 for reference in selection.references(stored.json):
                     deletions.refer(reference)

@@ -67,10 +67,18 @@ class Selection:
         self.provenance: Final = bool(later) and "Provenance" in ask.types
         self.by_patient: Final = by_patient
         self._plain: Final = frozenset(name for name in self.scanned if not by_patient and self._is_plain(name))
+        unbounded = ask.since is None and ask.until is None and not ask.elements and not self._ascii
+        self.copies: Final = bool(self._plain) and self._plain == self.scanned and unbounded
+        """Whether all that is current goes out, but for a few links as it is stored."""
         self.references = _finder(self.supporting, ask.base) if self.supporting else None
 
     def _is_plain(self, name: str) -> bool:
         return self._decisions[name].unconstrained and name not in self._filters
+
+    def copied(self, lines: list[bytes]) -> bytes | None:
+        """Join versions that go out as they are stored by newlines; None where one of them has to be changed."""
+        joined = b"\n".join(lines)
+        return joined if _LINK not in joined and joined.count(b"\n") == len(lines) - 1 else None
 
     def is_plain(self, name: str) -> bool:
         """Say whether every version of the type goes out."""
@@ -128,10 +136,10 @@ class Selection:
         compartments = self.compartments(resource)
         return not compartments or self.of_patients(compartments)
 
-    def line(self, stored: Stored) -> bytes:
+    def line(self, resource_type: str, json: bytes) -> bytes:
         """Return a version as it goes out, on one line."""
-        json = self._subsets[stored.key.type](stored.json)
-        if _LINK in json and stored.key.type != "Bundle":
+        json = self._subsets[resource_type](json)
+        if _LINK in json and resource_type != "Bundle":
             json = json.replace(_LINK, f'"url":"{self.ask.base}/Binary/'.encode())
         if b"\n" in json or b"\r" in json:
             json = json.replace(b"\n", b" ").replace(b"\r", b" ")  # between members: in strings they are escaped
