@@ -72,6 +72,12 @@ def kick_off(request: pytest.FixtureRequest, group: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
+def group_kick_off(group: dict[str, Any]) -> str:
+    """The path of a Group's kick-off, for what is the same at each level."""
+    return f"/Group/{group['id']}/$export"
+
+
+@pytest.fixture(scope="module")
 def done(kick_off: str, bulk: httpx.Client, export: Callable[..., Export]) -> Export:
     """A complete export at each level."""
     return export(bulk, kick_off)
@@ -173,12 +179,12 @@ def test_no_accept_and_no_prefer_are_taken_as_if_they_were_there(
 
 
 def test_a_parameter_there_is_none_of_is_refused_or_noted(
-    begun: Callable[..., httpx.Response], bulk: httpx.Client, kick_off: str, export: Callable[..., Export]
+    begun: Callable[..., httpx.Response], bulk: httpx.Client, group_kick_off: str, export: Callable[..., Export]
 ) -> None:
     assert "_purpose" in refused(begun("?_purpose=x"))
     assert "_purpose" in refused(begun("?_purpose=x", headers={"prefer": "respond-async, handling=strict"}))
     lenient = {"prefer": "respond-async, handling=lenient"}
-    found = export(bulk, f"{kick_off}?_purpose=x&_type=Patient", headers=lenient)
+    found = export(bulk, f"{group_kick_off}?_purpose=x&_type=Patient", headers=lenient)
     (outcome,) = found.lines["OperationOutcome"]
     assert "_purpose" in outcome["issue"][0]["diagnostics"]
     assert [file["type"] for file in found.manifest["error"]] == ["OperationOutcome"]
@@ -186,10 +192,10 @@ def test_a_parameter_there_is_none_of_is_refused_or_noted(
 
 
 def test_only_the_types_asked_for_go_out_however_they_are_listed(
-    bulk: httpx.Client, kick_off: str, export: Callable[..., Export]
+    bulk: httpx.Client, group_kick_off: str, export: Callable[..., Export]
 ) -> None:
-    joined = export(bulk, f"{kick_off}?_type=Patient,Condition")
-    repeated = export(bulk, f"{kick_off}?_type=Patient&_type=Condition")
+    joined = export(bulk, f"{group_kick_off}?_type=Patient,Condition")
+    repeated = export(bulk, f"{group_kick_off}?_type=Patient&_type=Condition")
     assert set(joined.lines) == {"Patient", "Condition"}
     assert joined.lines == repeated.lines
 
@@ -205,9 +211,9 @@ def test_only_types_outside_the_compartment_are_refused(begun: Callable[..., htt
 
 
 def test_elements_leave_out_the_rest_but_what_is_mandatory_and_say_so(
-    bulk: httpx.Client, kick_off: str, export: Callable[..., Export]
+    bulk: httpx.Client, group_kick_off: str, export: Callable[..., Export]
 ) -> None:
-    found = export(bulk, f"{kick_off}?_type=Patient,Observation&_elements=id,Patient.birthDate")
+    found = export(bulk, f"{group_kick_off}?_type=Patient,Observation&_elements=id,Patient.birthDate")
     for patient in found.lines["Patient"]:
         assert set(patient) <= {
             "resourceType",
@@ -226,15 +232,15 @@ def test_elements_leave_out_the_rest_but_what_is_mandatory_and_say_so(
 
 
 def test_type_filters_are_alternatives_and_their_commas_may_be_encoded_twice(
-    bulk: httpx.Client, kick_off: str, export: Callable[..., Export]
+    bulk: httpx.Client, group_kick_off: str, export: Callable[..., Export]
 ) -> None:
-    everything = export(bulk, f"{kick_off}?_type=MedicationRequest,Condition")
+    everything = export(bulk, f"{group_kick_off}?_type=MedicationRequest,Condition")
     requests = everything.lines["MedicationRequest"]
     status = requests[0]["status"]
     one = f"MedicationRequest%3Fstatus%3D{status}%26intent%3Dorder"
     other = f"MedicationRequest%3F_id%3D{requests[1]['id']}%252C{requests[2]['id']}"
     for joined in (f"_typeFilter={one},{other}", f"_typeFilter={one}&_typeFilter={other}"):
-        found = export(bulk, f"{kick_off}?_type=MedicationRequest,Condition&{joined}")
+        found = export(bulk, f"{group_kick_off}?_type=MedicationRequest,Condition&{joined}")
         assert found.ids("MedicationRequest") == {
             one["id"]
             for one in requests
@@ -243,7 +249,7 @@ def test_type_filters_are_alternatives_and_their_commas_may_be_encoded_twice(
         }
         assert found.ids("Condition") == everything.ids("Condition")
     two = f"_typeFilter=MedicationRequest%3F_id%3D{requests[1]['id']}%252C{requests[2]['id']}"
-    found = export(bulk, f"{kick_off}?_type=MedicationRequest&{two}")
+    found = export(bulk, f"{group_kick_off}?_type=MedicationRequest&{two}")
     assert found.ids("MedicationRequest") == {requests[1]["id"], requests[2]["id"]}
 
 
@@ -256,17 +262,17 @@ def test_a_type_filter_that_is_no_filter_is_refused(begun: Callable[..., httpx.R
 
 
 def test_a_post_takes_parameters_in_either_media_type_and_in_the_query_without_a_body(
-    bulk: httpx.Client, kick_off: str, sandbox: Sandbox, export: Callable[..., Export]
+    bulk: httpx.Client, group_kick_off: str, sandbox: Sandbox, export: Callable[..., Export]
 ) -> None:
-    wanted = export(bulk, f"{kick_off}?_type=Patient,Encounter")
+    wanted = export(bulk, f"{group_kick_off}?_type=Patient,Encounter")
     comma = [{"name": "_type", "valueString": "Patient,Encounter"}]
     apart = [{"name": "_type", "valueString": "Patient"}, {"name": "_type", "valueString": "Encounter"}]
     for parameters, media in ((comma, "application/fhir+json"), (apart, "application/json")):
         body = json.dumps({"resourceType": "Parameters", "parameter": parameters})
-        found = export(bulk, kick_off, "POST", content=body, headers={"content-type": media})
+        found = export(bulk, group_kick_off, "POST", content=body, headers={"content-type": media})
         assert found.lines == wanted.lines
-        assert found.manifest["request"] == sandbox.base_url + kick_off
-    assert export(bulk, f"{kick_off}?_type=Patient,Encounter", "POST").lines == wanted.lines
+        assert found.manifest["request"] == sandbox.base_url + group_kick_off
+    assert export(bulk, f"{group_kick_off}?_type=Patient,Encounter", "POST").lines == wanted.lines
 
 
 def test_patients_may_be_named_by_post_and_nobody_elses_data_goes_out(
@@ -310,13 +316,13 @@ def test_provenance_goes_out_with_what_it_is_about(done: Export) -> None:
 
 
 def test_associated_provenance_may_be_asked_for_and_nothing_else(
-    begun: Callable[..., httpx.Response], bulk: httpx.Client, kick_off: str, export: Callable[..., Export]
+    begun: Callable[..., httpx.Response], bulk: httpx.Client, group_kick_off: str, export: Callable[..., Export]
 ) -> None:
     assert "includeAssociatedData" in refused(begun("?includeAssociatedData=_everything"))
-    plain = export(bulk, f"{kick_off}?_type=Encounter")
+    plain = export(bulk, f"{group_kick_off}?_type=Encounter")
     assert set(plain.lines) == {"Encounter"}
     for value in ("LatestProvenanceResources", "RelevantProvenanceResources"):
-        found = export(bulk, f"{kick_off}?_type=Condition&includeAssociatedData={value}")
+        found = export(bulk, f"{group_kick_off}?_type=Condition&includeAssociatedData={value}")
         targets = {target["reference"] for line in found.lines.get("Provenance", ()) for target in line["target"]}
         assert targets <= {f"Condition/{id_}" for id_ in found.ids("Condition")} or any(
             name.startswith("Condition/") for name in targets
@@ -351,6 +357,7 @@ def test_a_granular_scope_lets_out_only_what_it_names(
         assert "vital-signs" in {coding["code"] for each in line["category"] for coding in each["coding"]}
 
 
+@pytest.mark.slow
 def test_too_many_exports_at_once_answer_429_with_a_time_to_wait(sandbox: Sandbox) -> None:
     with sandbox.another(TORO_EXPORT_LIMIT="2", TORO_EXPORT_WORKERS="0") as other:
         client_id = sandbox.register("bulk-limit", "system/*.rs")
@@ -571,6 +578,7 @@ def test_the_next_export_since_the_transaction_time_has_exactly_the_rest(
     assert not after & until.ids("Observation")
 
 
+@pytest.mark.slow
 def test_deletions_since_then_are_told_as_transactions(sandbox: Sandbox, export: Callable[..., Export]) -> None:
     with sandbox.another(TORO_EXPOSE="full") as other:
         client = other.partner("system/*.cruds")
