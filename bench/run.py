@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
+from bench.exports import measure_exports, measure_reads_beside_exports
 from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
@@ -58,6 +59,9 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
     rows += await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds)
+    _say("exports")
+    rows += await measure_exports(corpus, folder, rounds=rounds)
+    rows += await measure_reads_beside_exports(corpus, folder, seconds=3 * seconds, rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
@@ -67,6 +71,7 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")
         larger.append(await cached(resources, cache))
+        rows += await measure_exports(larger[-1], folder, rounds=rounds)
         rows.append(measure_size(larger[-1].database, f"{resources:,} small resources"))
     _say("searches as data grows")
     rows += await measure_growth(corpus, larger, repeats=repeats, rounds=rounds)

@@ -60,7 +60,7 @@ def prepare(folder: Path, patients: int) -> bool:
         keys = json.dumps({"keys": [public]}).encode()
         asyncio.run(_fill(making / "toro.db", patients, keys))
         _write_private(making / "client.jwk", json.dumps(private, indent=1) + "\n")
-        _write_private(making / "toro.toml", _settings(folder / "toro.db"))
+        _write_private(making / "toro.toml", _settings(folder))
         if folder.exists():
             folder.rmdir()
         making.rename(folder)
@@ -77,9 +77,11 @@ def _clear_abandoned(folder: Path) -> None:
             shutil.rmtree(making, ignore_errors=True)
 
 
-def _settings(database: Path) -> str:
+def _settings(folder: Path) -> str:
     note = "# A Toro sandbox: synthetic data, nobody's health records. See docs/config.md for every setting."
-    return f"{note}\nstorage = {json.dumps(f'sqlite:///{database}', ensure_ascii=False)}\n"
+    storage = json.dumps(f"sqlite:///{folder / 'toro.db'}", ensure_ascii=False)
+    exports = json.dumps(str(folder / "exports"), ensure_ascii=False)
+    return f"{note}\nstorage = {storage}\nexport_files = {exports}\n"
 
 
 async def _fill(database: Path, patients: int, keys: bytes) -> None:

@@ -23,6 +23,9 @@ __all__ = ["Metadata", "capability_statement"]
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+_EXPORT = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+_EXPORTS = {"Patient": "patient-export", "Group": "group-export"}
+_BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _KEPT = 16
 """Statements kept, one a base URL: there are several only where the Host header says the base."""
 
@@ -82,12 +85,16 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
     operations = [name for name in policy.operations if name in ("batch", "transaction")]
     rest["interaction"] = [{"code": code} for code in ("search-system", *operations)]
     rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
+    exports = "$export" in policy.operations
+    if exports:
+        rest["operation"] = [{"name": "export", "definition": f"{_EXPORT}export"}]
     patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": services.started,
         "kind": "instance",
+        **({"instantiates": [_BULK_DATA]} if exports else {}),
         "software": {"name": "Toro", "version": services.capabilities.software_version or "0"},
         "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
         "fhirVersion": services.capabilities.fhir_version or "4.0.1",
@@ -139,8 +146,11 @@ def _resource(
     deletes = searches and "delete" in codes
     resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
     operations = [name for name in services.policy.operations if name in _OPERATIONS]
-    if operations:
-        resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
+    listed = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
+    if "$export" in services.policy.operations and able.resource_type in _EXPORTS:
+        listed.append({"name": "export", "definition": _EXPORT + _EXPORTS[able.resource_type]})
+    if listed:
+        resource["operation"] = listed
     if "search-type" in codes and able.search_parameters:
         if includes := _includes(able):
             resource["searchInclude"] = ["*", *includes]

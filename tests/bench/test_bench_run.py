@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from bench.corpus import build, cached
@@ -21,6 +22,8 @@ SIDES = {
     "unchecked",
     "JSON MB",
     "at 2,000",
+    "read p99",
+    *(["sqlite3 command"] if shutil.which("sqlite3") else []),
     "SQL by hand",
 }
 

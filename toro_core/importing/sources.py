@@ -14,6 +14,7 @@ from typing import IO
 
 from toro_core.errors import ToroError
 from toro_core.importing.bundles import unbundle
+from toro_core.importing.manifests import read_manifest
 from toro_core.json import JsonObject, loads
 from toro_core.xml import InvalidXml, open_xml
 
@@ -42,10 +43,15 @@ class Refused:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError."""
+    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError.
+
+    Of a folder that holds the manifest of a bulk export, these are the files of resources that it names.
+    """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and (manifest := read_manifest(path)) is not None:
+            found += manifest.output
+        elif path.is_dir():
             found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
         elif path.is_file():
             found.append(path)
