@@ -1,0 +1,99 @@
+"""Finds the resources of a plan: small questions at once, large ones in a thread, piece by piece, so that others get their turn.
+
+What a thread looks at was gathered before, at one moment, and is never changed. A chain is followed from set to set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Final
+
+from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not
+from toro_ndjson.catalog import Catalog
+from toro_ndjson.matching import EVERYTHING, candidates, filtered, has_joins, split
+from toro_ndjson.rows import NO_ROWS, plain
+from toro_ndjson.versions import Head
+
+__all__ = ["Finder"]
+
+_INLINE: Final = 200
+"""Resources that are looked at without a thread."""
+_PIECE: Final = 2_000
+"""Resources after which a cancelled caller is noticed."""
+_FEW: Final = 2_000
+"""Targets up to which a chain goes by the postings of each."""
+
+
+class Finder:
+    """Answers criteria on a catalog."""
+
+    def __init__(self, catalog: Catalog, threads: Executor) -> None:
+        """Look here, with these threads."""
+        self._catalog = catalog
+        self._threads = threads
+
+    async def find(self, type_: str, criterion: Criterion) -> Sequence[Head]:
+        """Return the current resources of a type for which the criterion holds, in no order."""
+        among = candidates(self._catalog, type_, criterion)
+        among = list(self._catalog.heads(type_).values() if among is None else among)
+        if has_joins(criterion):
+            return list(await self._holding(type_, criterion, set(among)))
+        return await self._filtered(criterion, among)
+
+    async def _filtered(self, criterion: Criterion, among: Sequence[Head]) -> Sequence[Head]:
+        if criterion == EVERYTHING:
+            return among
+        if len(among) <= _INLINE:
+            return filtered(criterion, among)
+        loop = asyncio.get_running_loop()
+        found: list[Head] = []
+        for start in range(0, len(among), _PIECE):
+            work = partial(filtered, criterion, among[start : start + _PIECE])
+            found += await loop.run_in_executor(self._threads, work)
+        return found
+
+    async def _holding(self, type_: str, criterion: Criterion, among: set[Head]) -> set[Head]:
+        """Return those among some for which a criterion holds that may have joins."""
+        match criterion:
+            case AllOf(criteria) if has_joins(criterion):
+                simple, joins = split(criteria)
+                among = set(await self._filtered(simple, list(among)))
+                for one in joins:
+                    among = await self._holding(type_, one, among)
+                return among
+            case AnyOf(criteria) if has_joins(criterion):
+                found: set[Head] = set()
+                for one in criteria:
+                    found |= await self._holding(type_, one, among - found)
+                return found
+            case Not(inner) if has_joins(criterion):
+                return among - await self._holding(type_, inner, among)
+            case Chain():
+                return await self._chained(type_, criterion, among)
+            case Has():
+                targets = await self._targets(type_, criterion)
+                return {head for head in among if head.version.key.id in targets}
+            case _:
+                return set(await self._filtered(criterion, list(among)))
+
+    async def _chained(self, type_: str, chain: Chain, among: set[Head]) -> set[Head]:
+        targets = {head.version.key.id for head in await self.find(chain.type, chain.criterion)}
+        if len(targets) <= _FEW:
+            find = self._catalog.postings.find
+            referring: set[Head] = set()
+            for target in targets:
+                referring.update(find("reference", type_, chain.param, target))
+            among = among & referring
+        return {head for head in among if not targets.isdisjoint(_references(head, chain.param, chain.type))}
+
+    async def _targets(self, type_: str, has: Has) -> set[str]:
+        sources = await self.find(has.type, has.criterion)
+        return {id_ for head in sources for id_ in _references(head, has.param, type_)}
+
+
+def _references(head: Head, param: str, type_: str) -> Collection[str]:
+    rows = plain(head.rows or NO_ROWS).get("references", ())
+    return [row[2] for row in rows if row[0] == param and row[1] == type_]
