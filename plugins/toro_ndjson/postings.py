@@ -11,12 +11,14 @@ from toro_ndjson.versions import Head
 __all__ = ["Kind", "Postings"]
 
 Kind: TypeAlias = Literal["token", "reference", "compartment"]
-_Found: TypeAlias = "Head | set[Head]"
+_Found: TypeAlias = "tuple[Head, ...] | set[Head]"
 _NOTHING: Final[Collection[Head]] = ()
+_FEW: Final = 8
+"""Resources that are kept without a set around them, which alone is larger; identifiers and encounters are many."""
 
 
 class Postings:
-    """By kind, type, parameter and value; one resource alone is kept without a set around it, as identifiers are many."""
+    """By kind, type, parameter and value."""
 
     def __init__(self) -> None:
         """Begin empty."""
@@ -24,10 +26,7 @@ class Postings:
 
     def find(self, kind: Kind, type_: str, param: str, value: str) -> Collection[Head]:
         """Return the resources, a collection that is not to be changed and changes with the next commit."""
-        found = self._lists.get((kind, type_, param), {}).get(value)
-        if found is None:
-            return _NOTHING
-        return found if isinstance(found, set) else (found,)
+        return self._lists.get((kind, type_, param), {}).get(value, _NOTHING)
 
     def referrers(self, key: Key) -> Iterator[Head]:
         """Return the resources of every type that may refer to this one, some more than once."""
@@ -41,25 +40,23 @@ class Postings:
             found = self._lists.get(place)
             if found is None:
                 found = self._lists[place] = {}
-            present = found.get(value)
-            if present is None:
-                found[value] = head
-            elif isinstance(present, set):
+            present = found.get(value, ())
+            if isinstance(present, set):
                 present.add(head)
-            elif present is not head:
-                found[value] = {present, head}
+            elif head not in present:
+                found[value] = {*present, head} if len(present) == _FEW else (*present, head)
 
     def remove(self, head: Head, rows: Mapping[str, Any]) -> None:
         """Take out what `add` entered."""
         for place, value in _entries(head.version.key.type, rows):
             found = self._lists[place]
-            present = found.get(value)
-            if present is head:
-                del found[value]
-            elif isinstance(present, set):
+            present = found.get(value, ())
+            if isinstance(present, set):
                 present.discard(head)
-                if not present:
-                    del found[value]
+            elif head in present:
+                present = found[value] = tuple(each for each in present if each is not head)
+            if not present:
+                found.pop(value, None)
 
 
 def _entries(type_: str, rows: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str, str], str]]:

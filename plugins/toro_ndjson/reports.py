@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 __all__ = ["Reports"]
@@ -23,10 +24,11 @@ class Reports:
         self._read = 0
         self._next = time.monotonic() + _PAUSE
 
-    def say(self, file: str, line: int, what: str) -> None:
-        """Tell of a line, or of a whole file where the line is 0."""
+    def say(self, file: str, line: int | Callable[[], int], what: str) -> None:
+        """Tell of a line, which is only counted out where it is told, or of a whole file where the line is 0."""
         self._bad += 1
         if self._bad <= _SHOWN:
+            line = line if isinstance(line, int) else line()
             place = f"line {line} of {file}" if line else file
             _LOG.warning("%s in %s %s", place, self._folder, what)
 

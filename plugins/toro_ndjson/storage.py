@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from toro_core.errors import StorageBusy, Unsupported
 from toro_core.search.plan import SearchPlan
@@ -25,6 +25,7 @@ from toro_core.storage import (
     Write,
 )
 from toro_ndjson import changing, reading
+from toro_ndjson.catalog import Catalog
 from toro_ndjson.finding import Finder
 from toro_ndjson.loading import load
 from toro_ndjson.location import parse_location
@@ -148,7 +149,24 @@ class NdjsonStorage:
         """Delete a state record."""
         return await self._parts.writer.submit(lambda staging: changing.delete_state(staging, key, if_revision))
 
-    def _open(self) -> Any:
+    async def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
+        """Yield the resources that have no index rows."""
+        catalog = self._open()
+        lacking = [head.version for type_ in catalog.types() for head in catalog.heads(type_).values() if not head.rows]
+        for start in range(0, len(lacking), _INLINE):
+            yield await self._in_thread(partial(_stored, lacking[start : start + _INLINE]))
+
+    async def leave_out(self, keys: Mapping[Key, str]) -> None:
+        """Serve resources no more that lie in others' files."""
+        catalog = self._open()
+        for key, why in keys.items():
+            version = catalog.last(key)
+            if version is not None and version.place is not None:
+                file, offset, *_ = version.place
+                self._parts.reports.say(file.name, partial(file.line, offset), f"{why}; it is left out")
+        catalog.discard(keys.keys())
+
+    def _open(self) -> Catalog:
         if self._parts.closed:
             raise StorageBusy("the storage is closed")
         return self._catalog

@@ -40,9 +40,9 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     from toro_core.definitions import load as load_definitions
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
-    from toro_core.search.indexed import settle
     from toro_core.search.paging import PageTokens
     from toro_core.search.parse import SearchParser
+    from toro_core.search.reindex import prepare
     from toro_core.searching import Searcher
 
     definitions = load_definitions()
@@ -51,7 +51,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     extractor = Extractor(definitions, settings.own_bases())
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     async with open_storage(settings.storage) as storage:
-        await settle(storage, extractor)
+        await prepare(storage, extractor)
         access, tokens = Access(parser.constraint), PageTokens(storage)
         searcher = Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size)
         if explain:

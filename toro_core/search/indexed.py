@@ -7,7 +7,9 @@ resource of its type has been indexed again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -17,6 +19,7 @@ from toro_core.fhirpath.branches import Branch
 from toro_core.search.extract import Extractor
 from toro_core.search.layout import Layout, Searchable
 from toro_core.search.plan import SearchPlan
+from toro_core.search.unindexed import index_new
 from toro_core.storage import Storage
 
 __all__ = ["COMPARTMENT", "Rules", "rules_of", "settle", "store_rules"]
@@ -25,6 +28,8 @@ COMPARTMENT: Final = "_compartment"
 """Stands among a type's parameters for which patients' compartments its resources lie in."""
 _KEY: Final = "search/rules"
 _DIGEST: Final = 8
+_PAUSE: Final = 2.0
+_LOG: Final = logging.getLogger("toro.core")
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -35,11 +40,16 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 async def settle(storage: Storage, extractor: Extractor) -> None:
-    """Find out which parameters are pending and let the extractor know; an empty storage takes its rules."""
+    """Find out which parameters are pending and let the extractor know; an empty storage takes its rules.
+
+    What nobody has indexed yet is indexed first.
+    """
+    indexes = await index_new(storage, extractor, _told())
     while True:
         record = await storage.get_state(_KEY)
         if record is None:
-            empty = await _is_empty(storage, extractor)
+            # Where files of others were found everything has just been indexed.
+            empty = indexes or await _is_empty(storage, extractor)
             stored = Rules(fingerprint="", parameters={})
         else:
             empty = False
@@ -58,6 +68,19 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
             # Another process has just settled it.
             continue
         return
+
+
+def _told() -> Callable[[int], None]:
+    """Return what says in the log every other second how many resources are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PAUSE:
+            _LOG.info("indexing what others wrote: %d resources so far", done)
+            last = time.monotonic()
+
+    return tell
 
 
 async def store_rules(storage: Storage, rules: Rules) -> None:
