@@ -7,7 +7,7 @@ from typing import Final
 
 from toro_core.storage import Key, StateRecord
 from toro_ndjson.postings import Postings
-from toro_ndjson.rows import NO_ROWS, plain
+from toro_ndjson.rows import NO_ROWS, RowsReader, plain
 from toro_ndjson.versions import Head, Version
 
 __all__ = ["Catalog"]
@@ -24,6 +24,7 @@ class Catalog:
         self.log: Final[list[Version]] = []
         """Every version in commit order."""
         self.postings: Final = Postings()
+        self.rows: Final = RowsReader()
         self.state: Final[dict[str, StateRecord]] = {}
         self.seq = 0
         self.at = 0

@@ -61,6 +61,7 @@ class Compactor:
     async def _compact(self) -> None:
         run = asyncio.get_running_loop().run_in_executor
         try:
+            self._catalog.expire(now())
             picture = await self._writer.between(self._begin)
             manifest, moved = await run(self._threads, write_generation, self._layout, self._manifest, picture)
             self._manifest = manifest
@@ -77,5 +78,4 @@ class Compactor:
         pending = sealed_journals(self._layout.own, self._manifest.generation)
         generation = max([self._manifest.generation, *pending]) + 1
         self._journal.rotate(generation)
-        self._catalog.expire(now())
         return Picture.of(self._catalog, generation)

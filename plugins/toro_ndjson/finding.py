@@ -12,9 +12,9 @@ from functools import partial
 from typing import Final
 
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not
+from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.matching import EVERYTHING, candidates, filtered, has_joins, split
-from toro_ndjson.rows import NO_ROWS, plain
 from toro_ndjson.versions import Head
 
 __all__ = ["Finder"]
@@ -47,11 +47,11 @@ class Finder:
         if criterion == EVERYTHING:
             return among
         if len(among) <= _INLINE:
-            return filtered(criterion, among)
+            return filtered(self._catalog.rows, criterion, among)
         loop = asyncio.get_running_loop()
         found: list[Head] = []
         for start in range(0, len(among), _PIECE):
-            work = partial(filtered, criterion, among[start : start + _PIECE])
+            work = partial(filtered, self._catalog.rows, criterion, among[start : start + _PIECE])
             found += await loop.run_in_executor(self._threads, work)
         return found
 
@@ -87,13 +87,14 @@ class Finder:
             for target in targets:
                 referring.update(find("reference", type_, chain.param, target))
             among = among & referring
-        return {head for head in among if not targets.isdisjoint(_references(head, chain.param, chain.type))}
+        read = self._catalog.rows.some(len(among), {chain.param})
+        return {head for head in among if not targets.isdisjoint(_references(read(head.rows), chain.param, chain.type))}
 
     async def _targets(self, type_: str, has: Has) -> set[str]:
         sources = await self.find(has.type, has.criterion)
-        return {id_ for head in sources for id_ in _references(head, has.param, type_)}
+        read = self._catalog.rows.some(len(sources), {has.param})
+        return {id_ for head in sources for id_ in _references(read(head.rows), has.param, type_)}
 
 
-def _references(head: Head, param: str, type_: str) -> Collection[str]:
-    rows = plain(head.rows or NO_ROWS).get("references", ())
-    return [row[2] for row in rows if row[0] == param and row[1] == type_]
+def _references(rows: Rows, param: str, type_: str) -> Collection[str]:
+    return [row.id for row in rows.references if row.param == param and row.type == type_]

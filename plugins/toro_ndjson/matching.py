@@ -21,7 +21,7 @@ from toro_core.search.plan import (
     Token,
 )
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.rows import NO_ROWS, decoded
+from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
 __all__ = ["EVERYTHING", "Heads", "candidates", "filtered", "has_joins", "params", "split"]
@@ -57,17 +57,12 @@ def candidates(catalog: Catalog, type_: str, criterion: Criterion) -> Heads | No
             return None
 
 
-def filtered(criterion: Criterion, heads: Iterable[Head]) -> list[Head]:
+def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) -> list[Head]:
     """Return those for which a criterion without Chain and Has holds."""
     if criterion == EVERYTHING:
         return list(heads)
-    names = params(criterion)
-    found = []
-    for head in heads:
-        version = head.version
-        if matches(criterion, version.key, version.at, decoded(head.rows or NO_ROWS, names)):
-            found.append(head)
-    return found
+    read = rows.some(len(heads), params(criterion))
+    return [head for head in heads if matches(criterion, head.version.key, head.version.at, read(head.rows))]
 
 
 def params(criterion: Criterion) -> frozenset[str]:

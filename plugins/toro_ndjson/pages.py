@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from toro_core.search.evaluate import places, sort_value
 from toro_core.search.plan import MISSING, SearchPlan, SortKey
 from toro_core.storage import Page, Rows, Stored
-from toro_ndjson.rows import NO_ROWS, decoded
+from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
 __all__ = ["page"]
@@ -19,10 +19,10 @@ _OWN: Final = frozenset({None, "_id", "_lastUpdated"})
 _Values: TypeAlias = tuple[Any, ...]
 
 
-def page(plan: SearchPlan, found: Iterable[Head]) -> Page:
+def page(reader: RowsReader, plan: SearchPlan, found: Collection[Head]) -> Page:
     """Return the page of the resources found; its cursor has the last one's sort values and its id."""
     rank = _ranking(plan.sort)
-    entries = ((rank(values), values, head) for values, head in _valued(plan, found))
+    entries = ((rank(values), values, head) for values, head in _valued(reader, plan, found))
     if plan.cursor is not None:
         after = rank(plan.cursor)
         entries = (entry for entry in entries if after < entry[0])
@@ -37,12 +37,13 @@ def page(plan: SearchPlan, found: Iterable[Head]) -> Page:
     return Page(resources=stored, cursor=None)
 
 
-def _valued(plan: SearchPlan, found: Iterable[Head]) -> Iterable[tuple[_Values, Head]]:
+def _valued(reader: RowsReader, plan: SearchPlan, found: Collection[Head]) -> Iterable[tuple[_Values, Head]]:
     own = all(one.param in _OWN for one in plan.sort)
     names = frozenset(one.param or "" for one in plan.sort)
+    read = reader.some(len(found), names)
     for head in found:
         version = head.version
-        rows = Rows(sort=head.sort) if own else decoded(head.rows or NO_ROWS, names)
+        rows = Rows(sort=head.sort) if own else read(head.rows)
         values = [sort_value(one, version.key, version.at, rows) for one in plan.sort]
         yield (*values, version.key.id), head
 

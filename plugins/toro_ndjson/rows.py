@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from toro_core.storage import (
     UriRow,
 )
 
-__all__ = ["NO_ROWS", "decoded", "encoded", "plain", "sort_of"]
+__all__ = ["NO_ROWS", "RowsReader", "decoded", "encoded", "plain", "sort_of"]
 
 NO_ROWS: Final = b"{}"
 _KINDS: Final[dict[str, Any]] = {
@@ -33,6 +34,8 @@ _KINDS: Final[dict[str, Any]] = {
     "quantities": QuantityRow,
     "orders": OrderRow,
 }
+_KEPT: Final = 2_000
+_FEW: Final = 500
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -66,6 +69,22 @@ def decoded(data: bytes, params: Collection[str] | None = None) -> Rows:
         ),
         **_made(found, params),
     )
+
+
+class RowsReader:
+    """Reads rows, and keeps those that were read of late, so that small searches find them read."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._whole = lru_cache(_KEPT)(decoded)
+
+    def one(self, data: bytes | None) -> Rows:
+        """Return a resource's rows."""
+        return self._whole(data or NO_ROWS)
+
+    def some(self, count: int, params: Collection[str]) -> Callable[[bytes | None], Rows]:
+        """Return what reads the rows of so many resources; of many, only those of these names."""
+        return self.one if count <= _FEW else lambda data: decoded(data or NO_ROWS, params)
 
 
 def _written(rows: Rows) -> dict[str, Any]:

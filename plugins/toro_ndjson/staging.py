@@ -75,7 +75,8 @@ class Staging:
         """Name the current resources for which a criterion without joins holds."""
         among = candidates(self.catalog, type_, criterion)
         among = self.catalog.heads(type_).values() if among is None else among
-        return [head.version.key for head in filtered(criterion, self._staged(among, type_))]
+        staged = list(self._staged(among, type_))
+        return [head.version.key for head in filtered(self.catalog.rows, criterion, staged)]
 
     def referring(self, key: Key) -> Iterator[tuple[Key, bytes]]:
         """Return current resources that may refer to this one, and their rows; some more than once."""

@@ -92,9 +92,9 @@ class NdjsonStorage:
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
-        self._open()
         found = await self._finder.find(plan.type, plan.criterion)
-        return page(plan, found) if len(found) <= _INLINE else await self._in_thread(partial(page, plan, found))
+        work = partial(page, self._open().rows, plan, found)
+        return work() if len(found) <= _INLINE else await self._in_thread(work)
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
