@@ -18,6 +18,7 @@ from toro_core.errors import (
     TargetMissing,
 )
 from toro_core.storage import Absent, Expect, Indexed, Key, Stored, Version, Write, stamp
+from toro_ndjson.layout import type_file
 from toro_ndjson.records import Entry, Reindexed
 from toro_ndjson.rows import encoded, plain
 from toro_ndjson.staging import Staging, now
@@ -31,6 +32,8 @@ _REFERRERS: Final = 10
 def commit(staging: Staging, writes: Sequence[Write]) -> list[Stored]:
     """Write all, or raise what the contract says."""
     _check_before(staging, writes)
+    for type_ in {write.key.type for write in writes}:
+        type_file(type_)  # a type is part of a file's name
     seq, at = staging.tick()
     numbers: dict[Key, int] = {}
     live: dict[Key, bool] = {}

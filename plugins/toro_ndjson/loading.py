@@ -7,6 +7,7 @@ from itertools import groupby
 
 from toro_core.errors import Unsupported
 from toro_core.storage import Loading, Stored
+from toro_ndjson.layout import type_file
 from toro_ndjson.records import Entry
 from toro_ndjson.rows import encoded
 from toro_ndjson.staging import Staging
@@ -28,6 +29,7 @@ def _load(staging: Staging, seq: int, commit: Sequence[Loading]) -> None:
         raise _foreign()
     numbers: dict[object, int] = {}
     for stored, _ in commit:
+        type_file(stored.key.type)
         last = staging.last(stored.key)
         before = numbers.get(stored.key, 0 if last is None else last.number)
         if stored.version <= before:
