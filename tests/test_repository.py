@@ -69,6 +69,7 @@ def pins() -> dict[str, Requirement]:
             "proto/toro/v1",
             "toro_core",
             "facade/toro_facade",
+            "plugins/toro_ndjson",
             "plugins/toro_sqlite",
             "tests",
             "docs/adr",
