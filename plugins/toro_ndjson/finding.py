@@ -14,7 +14,7 @@ from typing import Final
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not
 from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.matching import EVERYTHING, candidates, filtered, has_joins, split
+from toro_ndjson.matching import EVERYTHING, filtered, has_joins, narrowed, split
 from toro_ndjson.versions import Head
 
 __all__ = ["Finder"]
@@ -37,11 +37,11 @@ class Finder:
 
     async def find(self, type_: str, criterion: Criterion) -> Sequence[Head]:
         """Return the current resources of a type for which the criterion holds, in no order."""
-        among = candidates(self._catalog, type_, criterion)
-        among = list(self._catalog.heads(type_).values() if among is None else among)
-        if has_joins(criterion):
-            return list(await self._holding(type_, criterion, set(among)))
-        return await self._filtered(criterion, among)
+        among, rest = narrowed(self._catalog, type_, criterion)
+        heads = list(self._catalog.heads(type_).values() if among is None else among)
+        if has_joins(rest):
+            return list(await self._holding(type_, rest, set(heads)))
+        return await self._filtered(rest, heads)
 
     async def _filtered(self, criterion: Criterion, among: Sequence[Head]) -> Sequence[Head]:
         if criterion == EVERYTHING:
@@ -85,7 +85,7 @@ class Finder:
             find = self._catalog.postings.find
             referring: set[Head] = set()
             for target in targets:
-                referring.update(find("reference", type_, chain.param, target))
+                referring.update(find("reference", type_, chain.param, chain.type, target))
             among = among & referring
         read = self._catalog.rows.some(len(among), {chain.param})
         return {head for head in among if not targets.isdisjoint(_references(read(head.rows), chain.param, chain.type))}

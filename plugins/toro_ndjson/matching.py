@@ -24,37 +24,48 @@ from toro_ndjson.catalog import Catalog
 from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
-__all__ = ["EVERYTHING", "Heads", "candidates", "filtered", "has_joins", "params", "split"]
+__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "split"]
 
 EVERYTHING: Final = AllOf(())
 Heads: TypeAlias = Collection[Head]
 
 
-def candidates(catalog: Catalog, type_: str, criterion: Criterion) -> Heads | None:
-    """Return resources among which are all that the criterion holds for, None where the postings do not say."""
+def narrowed(catalog: Catalog, type_: str, criterion: Criterion) -> tuple[Heads | None, Criterion]:
+    """Return resources among which are all that the criterion holds for, and what is still to be asked of each.
+
+    None stands for every resource of the type.
+    """
+    find = catalog.postings.find
     match criterion:
         case AllOf(criteria):
-            found = [each for one in criteria if (each := candidates(catalog, type_, one)) is not None]
-            return min(found, key=len, default=None)
+            return _all_of([narrowed(catalog, type_, one) for one in criteria])
         case AnyOf(criteria):
-            parts: list[Heads] = []
-            for one in criteria:
-                part = candidates(catalog, type_, one)
-                if part is None:
-                    return None
-                parts.append(part)
-            return parts[0] if len(parts) == 1 else set().union(*parts)
-        case Token(param=param, code=code) if code is not None:
-            return catalog.postings.find("token", type_, param, code)
-        case Reference(param=param, id=id_):
-            return catalog.postings.find("reference", type_, param, id_)
+            parts = [narrowed(catalog, type_, one) for one in criteria]
+            heads = [each for each, _ in parts if each is not None]
+            if len(heads) < len(parts):
+                return None, criterion
+            certain = all(rest == EVERYTHING for _, rest in parts)
+            return set().union(*heads), EVERYTHING if certain else criterion
+        case Token(param=param, system=system, code=code) if code is not None:
+            return find("token", type_, param, system, code), EVERYTHING
+        case Reference(param=param, type=target, id=id_, version=version):
+            return find("reference", type_, param, target, id_), criterion if version else EVERYTHING
         case Compartment(id=id_):
-            return catalog.postings.find("compartment", type_, "", id_)
+            return find("compartment", type_, "", "", id_), EVERYTHING
         case Ids(ids=ids):
-            heads = catalog.heads(type_)
-            return {heads[id_] for id_ in ids if id_ in heads}
+            known = catalog.heads(type_)
+            return {known[id_] for id_ in ids if id_ in known}, EVERYTHING
         case _:
-            return None
+            return None, criterion
+
+
+def _all_of(parts: Sequence[tuple[Heads | None, Criterion]]) -> tuple[Heads | None, Criterion]:
+    heads = sorted((each for each, _ in parts if each is not None), key=len)
+    rest = tuple(rest for _, rest in parts if rest != EVERYTHING)
+    left = rest[0] if len(rest) == 1 else AllOf(rest)
+    if len(heads) < 2:
+        return heads[0] if heads else None, left
+    return set(heads[0]).intersection(*heads[1:]), left
 
 
 def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) -> list[Head]:

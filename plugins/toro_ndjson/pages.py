@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from toro_core.search.evaluate import places, sort_value
 from toro_core.search.plan import MISSING, SearchPlan, SortKey
-from toro_core.storage import Page, Rows, Stored
+from toro_core.storage import Page, Stored
 from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
@@ -38,14 +38,21 @@ def page(reader: RowsReader, plan: SearchPlan, found: Collection[Head]) -> Page:
 
 
 def _valued(reader: RowsReader, plan: SearchPlan, found: Collection[Head]) -> Iterable[tuple[_Values, Head]]:
-    own = all(one.param in _OWN for one in plan.sort)
-    names = frozenset(one.param or "" for one in plan.sort)
-    read = reader.some(len(found), names)
+    if all(one.param in _OWN for one in plan.sort):
+        for head in found:
+            yield (*[_own_value(one, head) for one in plan.sort], head.version.key.id), head
+        return
+    read = reader.some(len(found), frozenset(one.param or "" for one in plan.sort))
     for head in found:
-        version = head.version
-        rows = Rows(sort=head.sort) if own else read(head.rows)
+        version, rows = head.version, read(head.rows)
         values = [sort_value(one, version.key, version.at, rows) for one in plan.sort]
         yield (*values, version.key.id), head
+
+
+def _own_value(sort: SortKey, head: Head) -> int | str:
+    if sort.param == "_id":
+        return head.version.key.id
+    return head.sort if sort.param is None and head.sort is not None else head.version.at * 1000
 
 
 def _ranking(sort: Sequence[SortKey]) -> Callable[[Sequence[Any]], Any]:

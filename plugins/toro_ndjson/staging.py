@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from toro_core.search.plan import Criterion
 from toro_core.storage import Key, StateRecord
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.lines import sealed
-from toro_ndjson.matching import candidates, filtered
+from toro_ndjson.matching import filtered, narrowed
 from toro_ndjson.places import File, Place
 from toro_ndjson.records import Entry, Reindexed, StateChange, lay_out, reindexed, state_change
 from toro_ndjson.rows import NO_ROWS, sort_of
@@ -73,15 +73,20 @@ class Staging:
 
     def holding(self, type_: str, criterion: Criterion) -> list[Key]:
         """Name the current resources for which a criterion without joins holds."""
-        among = candidates(self.catalog, type_, criterion)
-        among = self.catalog.heads(type_).values() if among is None else among
-        staged = list(self._staged(among, type_))
-        return [head.version.key for head in filtered(self.catalog.rows, criterion, staged)]
+        among, rest = narrowed(self.catalog, type_, criterion)
+        heads = self.catalog.heads(type_).values() if among is None else among
+        staged = [head for key, head in self._heads.items() if head is not None and key.type == type_]
+        found = filtered(self.catalog.rows, rest, [head for head in heads if head.version.key not in self._heads])
+        return [head.version.key for head in (*found, *filtered(self.catalog.rows, criterion, staged))]
 
     def referring(self, key: Key) -> Iterator[tuple[Key, bytes]]:
         """Return current resources that may refer to this one, and their rows; some more than once."""
-        for head in self._staged(self.catalog.postings.referrers(key), None):
-            yield head.version.key, head.rows or NO_ROWS
+        for head in self.catalog.postings.referrers(key):
+            if head.version.key not in self._heads:
+                yield head.version.key, head.rows or NO_ROWS
+        for other, staged in self._heads.items():
+            if staged is not None:
+                yield other, staged.rows or NO_ROWS
 
     def state(self, key: str) -> StateRecord | None:
         """Return a live state record."""
@@ -139,15 +144,6 @@ class Staging:
     def _set(self, known: dict[Any, Any], key: Any, value: Any) -> None:
         self._undo.append((known, key, known.get(key, _NOTHING)))
         known[key] = value
-
-    def _staged(self, heads: Iterable[Head], type_: str | None) -> Iterator[Head]:
-        """Put the batch's own in the place of those of the catalog."""
-        for head in heads:
-            if head.version.key not in self._heads:
-                yield head
-        for key, staged in self._heads.items():
-            if staged is not None and type_ in {None, key.type}:
-                yield staged
 
 
 _NOTHING: Final = object()
