@@ -182,8 +182,7 @@ class Body:
     after: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(NamedTuple):
     """One version of a resource. `seq` orders commits, `at` is milliseconds since 1970 UTC; a tombstone's `json` is empty."""
 
     key: Key
@@ -300,8 +299,8 @@ class ScanPlan:
 class Watermark:
     """Where the storage has come to: nothing can appear any more with a sequence of at most `seq`, nor at a time of at most `at`.
 
-    Every version with a sequence of at most `seq` was written at `at` (milliseconds since 1970 UTC) or before, every other later.
-    Both are 0 where nothing was written yet.
+    Every version with a sequence of at most `seq` was written at `at` (milliseconds since 1970 UTC) or before, every other later,
+    whatever the clock does: the storage keeps the time it has named from being given to a later commit.
     """
 
     seq: int

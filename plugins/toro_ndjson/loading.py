@@ -25,7 +25,7 @@ def _load(staging: Staging, seq: int, commit: Sequence[Loading]) -> None:
     if not commit:
         return
     at = commit[0].stored.at
-    if seq <= staging.seq or at < staging.at or any(each.stored.at != at for each in commit):
+    if seq <= staging.seq or at < staging.written_at or any(each.stored.at != at for each in commit):
         raise _foreign()
     numbers: dict[object, int] = {}
     for stored, _ in commit:
@@ -35,7 +35,7 @@ def _load(staging: Staging, seq: int, commit: Sequence[Loading]) -> None:
         if stored.version <= before:
             raise _foreign()
         numbers[stored.key] = stored.version
-    staging.seq, staging.at = seq, at
+    staging.seq, staging.at = seq, max(staging.at, at)
     staging.write(
         seq,
         at,

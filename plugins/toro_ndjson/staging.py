@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from toro_core.search.plan import Criterion
-from toro_core.storage import Key, StateRecord
+from toro_core.storage import Key, StateRecord, Watermark
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.lines import sealed
 from toro_ndjson.matching import filtered, narrowed
@@ -31,6 +31,7 @@ class Staging:
         self.lines: Final[list[bytes]] = []
         self.seq = catalog.seq
         self.at = catalog.at
+        self.written_at = catalog.log[-1].at if catalog.log else 0
         self._revision = catalog.revision
         self._file = file
         self._start = self._end = size
@@ -42,12 +43,13 @@ class Staging:
 
     def attempt(self, work: Callable[[Staging], T]) -> T:
         """Do one job's work; where it raises, nothing of it remains."""
-        kept = len(self.lines), len(self._effects), self.seq, self.at, self._revision, self._end
+        kept = self.seq, self.at, self.written_at, self._revision, self._end
+        lines, effects = len(self.lines), len(self._effects)
         self._undo.clear()
         try:
             return work(self)
         except BaseException:
-            lines, effects, self.seq, self.at, self._revision, self._end = kept
+            self.seq, self.at, self.written_at, self._revision, self._end = kept
             del self.lines[lines:], self._effects[effects:]
             for known, key, before in reversed(self._undo):
                 if before is _NOTHING:
@@ -102,10 +104,18 @@ class Staging:
         self.at = max(self.at, now())
         return self.seq, self.at
 
+    def seal(self) -> Watermark:
+        """Return where the commits have come to; the next one gets a later time."""
+        sealed = max(self.at, now())
+        self.at = sealed + 1
+        self._effects.append(_sealed(self.catalog, self.at))
+        return Watermark(seq=self.seq, at=sealed)
+
     def write(self, seq: int, at: int, entries: Sequence[Entry]) -> list[Version]:
         """Write a commit."""
         laid = lay_out(self._start, seq, at, entries)
         versions = []
+        self.written_at = at
         for order, (entry, place) in enumerate(zip(entries, laid.places, strict=True)):
             found = None if place is None or self._file is None else Place(self._file, self._end + place[0], *place[1:])
             version = Version(entry.key, entry.number, seq, order, at, found)
@@ -156,6 +166,13 @@ def now() -> int:
 
 def _added(catalog: Catalog, version: Version, rows: bytes | None) -> _Effect:
     return lambda: catalog.add(version, rows)
+
+
+def _sealed(catalog: Catalog, at: int) -> _Effect:
+    def apply() -> None:
+        catalog.at = max(catalog.at, at)
+
+    return apply
 
 
 def _reindexed(catalog: Catalog, key: Key, number: int, rows: bytes) -> _Effect:

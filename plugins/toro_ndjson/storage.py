@@ -118,9 +118,8 @@ class NdjsonStorage:
             yield batch
 
     async def watermark(self) -> Watermark:
-        """Return the last commit's sequence and time."""
-        log = self._open().log
-        return Watermark(seq=log[-1].seq, at=log[-1].at) if log else Watermark(seq=0, at=0)
+        """Return where the commits have come to; what is written next gets a later time."""
+        return await self._parts.writer.submit(lambda staging: staging.seal())
 
     async def load(self, versions: Sequence[Loading]) -> None:
         """Take over versions of another storage."""

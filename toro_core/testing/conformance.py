@@ -8,7 +8,9 @@ from toro_core.testing.commits import CommitConformance
 from toro_core.testing.conditions import ConditionConformance
 from toro_core.testing.differential import DifferentialConformance
 from toro_core.testing.durability import DurabilityConformance
+from toro_core.testing.feeds import FeedConformance
 from toro_core.testing.histories import HistoryConformance
+from toro_core.testing.loads import LoadConformance
 from toro_core.testing.pages import PageConformance
 from toro_core.testing.reads import ReadConformance
 from toro_core.testing.reindexing import ReindexConformance
@@ -24,6 +26,8 @@ class StorageConformance(
     CommitConformance,
     ConditionConformance,
     HistoryConformance,
+    FeedConformance,
+    LoadConformance,
     SearchConformance,
     PageConformance,
     DifferentialConformance,
