@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -12,6 +13,8 @@ from toro_ndjson.versions import Head, Version
 
 __all__ = ["Catalog"]
 
+_SWEEP: Final = 1_000
+"""Changes of state records after which expired ones are looked for."""
 _NO_HEADS: Final[dict[str, Head]] = {}
 
 
@@ -29,6 +32,7 @@ class Catalog:
         self.seq = 0
         self.at = 0
         self.revision = 0
+        self._puts = 0
         self._live: Final[dict[str, dict[str, Head]]] = {}
 
     def head(self, key: Key) -> Head | None:
@@ -81,6 +85,9 @@ class Catalog:
     def put(self, key: str, record: StateRecord | None, revision: int) -> None:
         """Write or delete a state record."""
         self.revision = max(self.revision, revision)
+        self._puts += 1
+        if self._puts % _SWEEP == 0:
+            self.expire(time.time_ns() // 1_000_000)
         if record is None:
             self.state.pop(key, None)
         else:

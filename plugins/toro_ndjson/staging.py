@@ -13,7 +13,7 @@ from toro_ndjson.lines import sealed
 from toro_ndjson.matching import filtered, narrowed
 from toro_ndjson.places import File, Place
 from toro_ndjson.records import Entry, Reindexed, StateChange, lay_out, reindexed, state_change
-from toro_ndjson.rows import NO_ROWS, sort_of
+from toro_ndjson.rows import NO_ROWS, plain, sort_of
 from toro_ndjson.versions import Head, Version
 
 __all__ = ["Staging"]
@@ -81,14 +81,20 @@ class Staging:
         found = filtered(self.catalog.rows, rest, [head for head in heads if head.version.key not in self._heads])
         return [head.version.key for head in (*found, *filtered(self.catalog.rows, criterion, staged))]
 
-    def referring(self, key: Key) -> Iterator[tuple[Key, bytes]]:
-        """Return current resources that may refer to this one, and their rows; some more than once."""
+    def exists(self, key: Key) -> bool:
+        """Say whether there is such a resource."""
+        return self.head(key) is not None
+
+    def referring(self, key: Key) -> Iterator[Key]:
+        """Name the current resources that refer to this one."""
         for head in self.catalog.postings.referrers(key):
             if head.version.key not in self._heads:
-                yield head.version.key, head.rows or NO_ROWS
+                yield head.version.key
         for other, staged in self._heads.items():
             if staged is not None:
-                yield other, staged.rows or NO_ROWS
+                references = plain(staged.rows or NO_ROWS).get("references", ())
+                if any((type_, id_) == key for _, type_, id_, _ in references):
+                    yield other
 
     def state(self, key: str) -> StateRecord | None:
         """Return a live state record."""
