@@ -14,7 +14,7 @@ from typing import Final
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not
 from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.matching import EVERYTHING, filtered, has_joins, narrowed, split
+from toro_ndjson.matching import EVERYTHING, filtered, has_joins, narrowed, params, split
 from toro_ndjson.versions import Head
 
 __all__ = ["Finder"]
@@ -42,6 +42,23 @@ class Finder:
         if has_joins(rest):
             return list(await self._holding(type_, rest, set(heads)))
         return await self._filtered(rest, heads)
+
+    def explain(self, type_: str, criterion: Criterion) -> str:
+        """Say how many resources the postings leave and what is asked of each of them."""
+        among, rest = narrowed(self._catalog, type_, criterion)
+        every = len(self._catalog.heads(type_))
+        lines = [f"{every} resources of {type_} are indexed in memory."]
+        if among is None:
+            lines.append("No posting narrows them.")
+        else:
+            lines.append(f"Postings of tokens, references, compartments and ids leave {len(among)}.")
+        if rest == EVERYTHING:
+            lines.append("Nothing more is asked of them.")
+        elif has_joins(rest):
+            lines.append("The chains are followed from set to set; what else is asked is evaluated on each.")
+        else:
+            lines.append(f"Evaluated on each: {', '.join(sorted(params(rest))) or 'the resource itself'}.")
+        return "\n".join(lines)
 
     async def _filtered(self, criterion: Criterion, among: Sequence[Head]) -> Sequence[Head]:
         if criterion == EVERYTHING:

@@ -9,17 +9,17 @@ from typing import Final
 from toro_core.errors import StorageBusy
 from toro_ndjson.folder import Folder
 
-__all__ = ["Lock"]
+__all__ = ["LOCK", "Lock"]
 
-_NAME: Final = "lock"
+LOCK: Final = "lock"
 
 
 class Lock:
     """Held until it is closed, or the process ends in whatever way."""
 
     def __init__(self, folder: Folder, *, shared: bool) -> None:
-        """Lock Toro's own folder. Raises StorageBusy where another process has it; FileNotFoundError where shared and new."""
-        self._descriptor = folder.read(_NAME) if shared else folder.append(_NAME)
+        """Lock Toro's own folder. Raises StorageBusy where another process has it."""
+        self._descriptor = folder.read(LOCK) if shared else folder.append(LOCK)
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:

@@ -31,7 +31,7 @@ from toro_ndjson.layout import (
     write_manifest,
 )
 from toro_ndjson.location import Location
-from toro_ndjson.lock import Lock
+from toro_ndjson.lock import LOCK, Lock
 from toro_ndjson.recovery import recover, recover_foreign
 from toro_ndjson.reports import Reports
 from toro_ndjson.staging import now
@@ -158,7 +158,8 @@ def _read_only(location: Location, stack: ExitStack) -> _Found:
         reports.end()
         return _Found(catalog=catalog, layout=None, manifest=None, journal=None, reports=reports)
     stack.callback(own.close)
-    stack.callback(Lock(own, shared=True).close)
+    if own.size(LOCK) is not None:
+        stack.callback(Lock(own, shared=True).close)
     manifest = read_manifest(own)
     if manifest is None or next_folder(manifest.generation) in own.names():
         raise StorageBusy("the folder was left in the middle of a change; open it once for writing")

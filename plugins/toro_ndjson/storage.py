@@ -88,7 +88,7 @@ class NdjsonStorage:
         indexed = tuple(indexed)
         if indexed:
             work = partial(changing.reindex, indexed=indexed)
-            await self._parts.writer.submit(work, weight=len(indexed))
+            await self._submit(work, weight=len(indexed))
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
@@ -102,9 +102,17 @@ class NdjsonStorage:
         found: Sequence[Head] = await self._finder.find(plan.type, plan.criterion)
         return len(found) if at_most is None else min(len(found), at_most)
 
+    async def explain(self, plan: SearchPlan) -> str:
+        """Say how a search of the plan goes."""
+        self._open()
+        return self._finder.explain(plan.type, plan.criterion)
+
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""
-        return reading.history(self._open(), plan)
+        catalog = self._open()
+        if plan.key is not None:
+            return reading.history(catalog, plan)
+        return await self._in_thread(partial(reading.history, catalog, plan))
 
     async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
         """Yield the versions that were current at a sequence."""
@@ -131,9 +139,7 @@ class NdjsonStorage:
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
     ) -> int:
         """Write a state record; where nothing may be written, in memory."""
-        return await self._parts.writer.submit(
-            lambda staging: changing.put_state(staging, key, value, if_revision, ttl)
-        )
+        return await self._submit(lambda staging: changing.put_state(staging, key, value, if_revision, ttl))
 
     async def get_state(self, key: str) -> StateRecord | None:
         """Return a live state record."""
@@ -146,7 +152,7 @@ class NdjsonStorage:
 
     async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
         """Delete a state record."""
-        return await self._parts.writer.submit(lambda staging: changing.delete_state(staging, key, if_revision))
+        return await self._submit(lambda staging: changing.delete_state(staging, key, if_revision))
 
     async def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
         """Yield the resources that have no index rows."""
@@ -173,13 +179,18 @@ class NdjsonStorage:
     async def _change(self, work: Callable[[Staging], T], weight: int) -> T:
         if self._parts.read_only:
             raise Unsupported("this folder is served read-only; nothing is written to it")
+        return await self._submit(work, weight)
+
+    async def _submit(self, work: Callable[[Staging], T], weight: int = 1) -> T:
         result = await self._parts.writer.submit(work, weight)
         self._parts.grown()
         return result
 
     async def _batches(self, versions: Iterable[Version], max_bytes: int) -> AsyncIterator[Sequence[Stored]]:
-        for batch in reading.batches(versions, max_bytes):
-            yield await self._in_thread(partial(_stored, batch))
+        batches = reading.batches(versions, max_bytes)
+        while batch := await self._in_thread(lambda: _stored(next(batches, ()))):
+            self._open()
+            yield batch
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._parts.threads, work)
