@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import stat
+import tarfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,13 +21,14 @@ from toro_core.definitions import load
 from toro_core.errors import Damaged, StorageBusy, Unsupported
 from toro_core.plugins import open_storage
 from toro_core.search.extract import Extractor
-from toro_core.search.plan import SearchPlan, SortKey, Token
+from toro_core.search.plan import AllOf, Present, Reference, SearchPlan, SortKey, Token
 from toro_core.search.reindex import prepare
-from toro_core.storage import HistoryPlan, Indexed, Key, Rows, ScanPlan, Storage, TokenRow
+from toro_core.storage import Explains, HistoryPlan, Indexed, Key, Rows, ScanPlan, Storage, TokenRow
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, delete, found, key, walk, write
 from toro_ndjson import open_ndjson
 
+CURATED = Path(__file__).resolve().parents[3] / "shared" / "data" / "curated.tar.xz"
 _MALE = SearchPlan(type="Patient", criterion=Token(param="gender", code="male"))
 
 
@@ -118,6 +121,56 @@ async def test_a_foreign_folder_is_served_as_it_lies(
     assert "passwd" not in caplog.text
     assert _files(export) == before
     assert (export / "_toro").exists() is not read_only
+
+
+@pytest.mark.skipif(not CURATED.is_file(), reason="the shared sample data is not there")
+async def test_an_export_of_sample_data_is_served_byte_for_byte(tmp_path: Path) -> None:
+    names = [f"curated/{type_}.ndjson.gz" for type_ in ("Patient", "Practitioner", "Condition")]
+    with tarfile.open(CURATED) as archive:
+        archive.extractall(tmp_path, [archive.getmember(name) for name in names], filter="data")
+    lines = [line for name in names for line in gzip.decompress((tmp_path / name).read_bytes()).splitlines()]
+    resources = [json.loads(line) for line in lines]
+    async with _opened(_url(tmp_path / "curated", read_only=True)) as storage:
+        keys = [Key(one["resourceType"], one["id"]) for one in resources]
+        assert [stored and stored.json for stored in await storage.read_many(keys)] == lines
+        males = {one["id"] for one in resources if (one["resourceType"], one.get("gender")) == ("Patient", "male")}
+        assert await found(storage, _MALE) == males
+        of_patient: dict[str, set[str]] = {}
+        for one in resources:
+            if one["resourceType"] == "Condition":
+                of_patient.setdefault(one["subject"]["reference"].removeprefix("Patient/"), set()).add(one["id"])
+        assert len(of_patient) > 20
+        for patient, expected in list(of_patient.items())[:20]:
+            plan = SearchPlan(type="Condition", criterion=Reference(param="subject", type="Patient", id=patient))
+            assert await found(storage, plan) == expected
+
+
+@pytest.mark.slow
+async def test_a_hundred_thousand_resources_are_opened_in_seconds(tmp_path: Path) -> None:
+    rows = Rows(tokens=(TokenRow("gender", "", "male"), TokenRow("tag", "", "x")))
+    async with open_ndjson(_url(tmp_path)) as storage:
+        for n in range(100):
+            await storage.commit([write(f"{n}-{m}", rows, type="Patient", note="x" * 400) for m in range(1000)])
+    started = time.monotonic()
+    async with open_ndjson(_url(tmp_path)) as storage:
+        assert time.monotonic() - started < 15
+        assert await storage.count(_MALE) == 100_000
+
+
+async def test_a_search_is_explained(tmp_path: Path) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit(
+            [write(f"p{n}", Rows(tokens=(TokenRow("gender", "", "male"),)), type="Patient") for n in "ab"]
+        )
+        await storage.commit([write("c", type="Patient")])
+        assert isinstance(storage, Explains)
+        criterion = AllOf((_MALE.criterion, Present(param="name")))
+        text = await storage.explain(SearchPlan(type="Patient", criterion=criterion))
+        assert text.splitlines() == [
+            "3 resources of Patient are indexed in memory.",
+            "Postings of tokens, references, compartments and ids leave 2.",
+            "Evaluated on each: name.",
+        ]
 
 
 async def test_writes_go_beside_a_foreign_folder(export: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -326,6 +379,7 @@ async def test_every_way_to_the_answer_is_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: int, few: int, kept: int
 ) -> None:
     # The suite's sixty resources are few; with these bounds they are many.
+    monkeypatch.setattr("toro_core.testing.differential._PLANS", 60)
     monkeypatch.setattr("toro_ndjson.finding._INLINE", inline)
     monkeypatch.setattr("toro_ndjson.finding._PIECE", 7)
     monkeypatch.setattr("toro_ndjson.finding._FEW", few)
