@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from toro_core.errors import Damaged, StorageBusy, Unsupported
@@ -92,7 +93,7 @@ async def opened(location: Location, compact_bytes: int) -> AsyncIterator[Opened
             threads=threads,
             compactor=compactor,
             reports=found.reports,
-            read_only=found.journal is None,
+            read_only=location.read_only or found.journal is None,
         )
         try:
             yield parts
@@ -106,6 +107,8 @@ async def opened(location: Location, compact_bytes: int) -> AsyncIterator[Opened
 def _open(location: Location, stack: ExitStack) -> _Found:
     try:
         with _without_collector():
+            if location.beside is not None:
+                return _beside(location, location.beside, stack)
             return _read_only(location, stack) if location.read_only else _writable(location, stack)
     except OSError as error:
         raise fault(error, f"opening the folder {location.path}") from error
@@ -131,7 +134,23 @@ def _writable(location: Location, stack: ExitStack) -> _Found:
     own = root.within(OWN, make=True)
     stack.callback(own.close)
     stack.callback(Lock(own, shared=False).close)
-    manifest = read_manifest(own) or _begin(root, own)
+    manifest = read_manifest(own) or _begin(own, "beside" if foreign_files(root) else "own")
+    return _kept(location, root, own, manifest, stack)
+
+
+def _beside(location: Location, beside: Path, stack: ExitStack) -> _Found:
+    root = Folder.at(location.path, make=False)
+    stack.callback(root.close)
+    own = Folder.at(beside, make=True)
+    stack.callback(own.close)
+    stack.callback(Lock(own, shared=False).close)
+    manifest = read_manifest(own) or _begin(own, "beside")
+    if manifest.kind != "beside":
+        raise Unsupported("what lies in the folder named by `beside` belongs to another folder; name a new one")
+    return _kept(location, root, own, manifest, stack)
+
+
+def _kept(location: Location, root: Folder, own: Folder, manifest: Manifest, stack: ExitStack) -> _Found:
     layout = Layout(
         root=root,
         own=own,
@@ -187,11 +206,10 @@ def _read(layout: Layout, manifest: Manifest, reports: Reports) -> tuple[Catalog
     return catalog, whole
 
 
-def _begin(root: Folder, own: Folder) -> Manifest:
+def _begin(own: Folder, kind: Ownership) -> Manifest:
     """Claim a folder: one without NDJSON is this storage's own, the files of another are left alone."""
     if own.size(JOURNAL) is not None:
         raise Damaged(f"{OWN} has a journal and no manifest; restore the folder from a backup")
-    kind: Ownership = "beside" if foreign_files(root) else "own"
     manifest = Manifest(format=1, kind=kind, began=now(), seq=_FIRST_SEQ if kind == "beside" else 0)
     write_manifest(own, manifest)
     return manifest

@@ -334,6 +334,30 @@ async def test_read_only_nothing_is_written(tmp_path: Path) -> None:
     assert {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()} == before
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_everything_may_be_kept_in_another_folder(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    before = sorted(export.rglob("*")), _files(export)
+    url = f"ndjson:///{export}?{'mode=ro&' if read_only else ''}beside={tmp_path}/beside"
+    async with _opened(url) as storage:
+        await storage.put_state("k", b"v")
+        if read_only:
+            with pytest.raises(Unsupported, match="read-only"):
+                await storage.commit([write("new", type="Patient")])
+        else:
+            await storage.commit([write("new", type="Patient"), delete("crlf", type="Patient")])
+        expected = await found(storage, SearchPlan(type="Patient"))
+        males = await found(storage, _MALE)
+    monkeypatch.setattr(Extractor, "rows", None)  # nothing is extracted again
+    async with _opened(url) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == expected
+        assert await found(storage, _MALE) == males
+        assert {"new" in expected, "crlf" not in expected} == {not read_only}
+        assert (await storage.get_state("k")) is not None
+    assert (sorted(export.rglob("*")), _files(export)) == before
+
+
 async def test_a_folder_that_is_not_there_is_not_made_to_be_read(tmp_path: Path) -> None:
     with pytest.raises(StorageBusy, match="No such file"):
         async with open_ndjson(_url(tmp_path / "nowhere", read_only=True)):
@@ -345,6 +369,15 @@ async def test_a_url_without_a_folder_is_refused(url: str) -> None:
     with pytest.raises(Unsupported, match="ndjson:///data"):
         async with open_ndjson(url):
             pass
+
+
+async def test_nothing_else_in_a_url_is_decoded(tmp_path: Path) -> None:
+    folder = tmp_path / "what? 1%20#&mode=rw"
+    async with open_ndjson(_url(folder)) as storage:
+        await storage.commit([write("a")])
+    async with open_ndjson(_url(folder, read_only=True)) as storage:
+        assert await found(storage, SearchPlan(type=TYPE)) == {"a"}
+    assert [each.name for each in tmp_path.iterdir()] == [folder.name]
 
 
 async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
