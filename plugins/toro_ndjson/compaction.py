@@ -6,17 +6,16 @@ counts; from then on what remains to be done is repeated by whoever opens the fo
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from toro_core.storage import Key, StateRecord
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.folder import Folder, write_all
+from toro_ndjson.folder import Folder
 from toro_ndjson.journal import sealed_journal
 from toro_ndjson.layout import (
     CURRENT,
@@ -32,13 +31,13 @@ from toro_ndjson.layout import (
     write_manifest,
 )
 from toro_ndjson.lines import sealed
+from toro_ndjson.output import Output
 from toro_ndjson.places import File, Place
 from toro_ndjson.records import Entry, StateChange, lay_out
 from toro_ndjson.versions import Head, Version
 
 __all__ = ["Picture", "clean_up", "put_in_place", "write_generation"]
 
-_CHUNK: Final = 1 << 20
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -66,35 +65,6 @@ class Picture:
             at=catalog.at,
             revision=catalog.revision,
         )
-
-
-@dataclass(slots=True)
-class _Output:
-    """A file being written; `end` is how long it is."""
-
-    file: File
-    end: int = 0
-    waiting: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, *parts: bytes) -> int:
-        """Write parts and return where they begin."""
-        begin = self.end
-        for part in parts:
-            self.waiting.append(part)
-            self.end += len(part)
-        if self.end - self.size >= _CHUNK:
-            self._flush()
-        return begin
-
-    def finish(self) -> None:
-        self._flush()
-        os.fsync(self.file.descriptor)
-
-    def _flush(self) -> None:
-        write_all(self.file.descriptor, self.waiting)
-        self.waiting.clear()
-        self.size = self.end
 
 
 def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tuple[Manifest, dict[Version, Place]]:
@@ -186,7 +156,7 @@ def _write_types(
 
 def _write_type(folder: Folder, layout: Layout, name: str, heads: Sequence[Head], moved: dict[Version, Place]) -> int:
     prefix = "" if layout.current is layout.root else f"{OWN}/{CURRENT}/"
-    output = _Output(File(folder.create(name), prefix + name, "current"))
+    output = Output(File(folder.create(name), prefix + name, "current"))
     for head in sorted(heads, key=lambda head: head.version.key.id):
         version = head.version
         if version.place is not None:
@@ -202,7 +172,7 @@ def _write_type(folder: Folder, layout: Layout, name: str, heads: Sequence[Head]
 
 def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]) -> None:
     name = history_file(picture.generation)
-    output: _Output | None = None
+    output: Output | None = None
     shown = {head.version for heads in picture.heads.values() for head in heads}
     for version in picture.log:
         place = version.place
@@ -211,7 +181,7 @@ def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]
         if version in shown and place.file.kind == "current":
             continue
         if output is None:
-            output = _Output(File(layout.history.create(name), f"{OWN}/{HISTORY}/{name}", "history"))
+            output = Output(File(layout.history.create(name), f"{OWN}/{HISTORY}/{name}", "history"))
         entry = Entry(version.key, version.number, place.read(), None)
         laid = lay_out(0, version.seq, version.at, [entry])
         offset = output.add(sealed(laid.payload)) + laid.places[0][0]  # type: ignore[index]  # it has JSON
@@ -222,7 +192,7 @@ def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]
 
 
 def _write_index(own: Folder, picture: Picture, moved: Mapping[Version, Place]) -> None:
-    output = _Output(File(own.create(index_file(picture.generation)), "", "history"))
+    output = Output(File(own.create(index_file(picture.generation)), "", "history"))
     rows = {head.version.key: head for heads in picture.heads.values() for head in heads}
     files: dict[str, int] = {}
     by_key: dict[Key, list[Version]] = defaultdict(list)
@@ -259,7 +229,7 @@ def _index_line(
 
 
 def _write_state(own: Folder, picture: Picture) -> None:
-    output = _Output(File(own.create(state_file(picture.generation)), "", "history"))
+    output = Output(File(own.create(state_file(picture.generation)), "", "history"))
     for record in picture.state:
         change = StateChange(key=record.key, revision=record.revision, value=record.value, expires_at=record.expires_at)
         output.add(sealed(_ENCODER.encode(change)))

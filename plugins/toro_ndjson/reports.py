@@ -32,6 +32,10 @@ class Reports:
             place = f"line {line} of {file}" if line else file
             _LOG.warning("%s in %s %s", place, self._folder, what)
 
+    def tell(self, what: str) -> None:
+        """Say how things go."""
+        _LOG.info("%s: %s", self._folder, what)
+
     def read(self) -> None:
         """Count a resource."""
         self._read += 1

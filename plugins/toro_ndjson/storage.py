@@ -158,6 +158,8 @@ class NdjsonStorage:
         """Yield the resources that have no index rows."""
         catalog = self._open()
         lacking = [head.version for type_ in catalog.types() for head in catalog.heads(type_).values() if not head.rows]
+        if lacking:
+            self._parts.reports.tell(f"{len(lacking)} of {len(catalog.versions)} resources have to be indexed")
         for start in range(0, len(lacking), _INLINE):
             yield await self._in_thread(partial(_stored, lacking[start : start + _INLINE]))
 

@@ -37,6 +37,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     from toro_core.access import Access
     from toro_core.auth.scopes import Grant
     from toro_core.caller import Caller
+    from toro_core.commands.progress import indexing_progress
     from toro_core.definitions import load as load_definitions
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
@@ -51,7 +52,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     extractor = Extractor(definitions, settings.own_bases())
     parser = SearchParser(extractor, max_count=settings.page_size_max)
     async with open_storage(settings.storage) as storage:
-        await prepare(storage, extractor)
+        await prepare(storage, extractor, indexing_progress())
         access, tokens = Access(parser.constraint), PageTokens(storage)
         searcher = Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size)
         if explain:

@@ -39,12 +39,12 @@ class Rules(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Mapping[str, str]]
 
 
-async def settle(storage: Storage, extractor: Extractor) -> None:
+async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], None] | None = None) -> None:
     """Find out which parameters are pending and let the extractor know; an empty storage takes its rules.
 
-    What nobody has indexed yet is indexed first.
+    What nobody has indexed yet is indexed first; `tell` is given how many of those are done, or else the log is.
     """
-    indexes = await index_new(storage, extractor, _told())
+    indexes = await index_new(storage, extractor, tell or _logged())
     while True:
         record = await storage.get_state(_KEY)
         if record is None:
@@ -70,7 +70,7 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
         return
 
 
-def _told() -> Callable[[int], None]:
+def _logged() -> Callable[[int], None]:
     """Return what says in the log every other second how many resources are indexed."""
     last = time.monotonic()
 

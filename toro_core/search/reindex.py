@@ -30,9 +30,12 @@ class _Progress(msgspec.Struct, frozen=True):
     cursor: Cursor | None
 
 
-async def prepare(storage: Storage, extractor: Extractor) -> None:
-    """Make a storage ready to be searched. One that indexes what others wrote when it is opened is indexed again by itself."""
-    await settle(storage, extractor)
+async def prepare(storage: Storage, extractor: Extractor, tell: Callable[[int], None] | None = None) -> None:
+    """Make a storage ready to be searched, telling as `settle` does.
+
+    One that indexes what others wrote when it is opened is indexed again by itself where definitions have changed.
+    """
+    await settle(storage, extractor, tell)
     if extractor.pending and isinstance(storage, Indexes):
         _LOG.info("the definitions have changed; everything is indexed again")
         await reindex(storage, extractor, lambda type_, done: _LOG.info("%s: %d indexed so far", type_, done))
