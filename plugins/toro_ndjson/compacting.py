@@ -67,7 +67,7 @@ class Compactor:
             self._manifest = manifest
             for version, place in moved.items():
                 version.place = place
-            await run(self._threads, clean_up, self._layout, manifest.generation)
+            await run(self._threads, clean_up, self._layout, manifest)
             self._failed = False
         except (OSError, StorageError) as error:
             self._failed = True

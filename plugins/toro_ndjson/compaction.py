@@ -38,6 +38,7 @@ from toro_ndjson.versions import Head, Version
 
 __all__ = ["Picture", "clean_up", "put_in_place", "write_generation"]
 
+_MOST_HISTORIES: Final = 50
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -73,7 +74,7 @@ def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tu
     moved: dict[Version, Place] = {}
     sizes = _write_types(layout, manifest, picture, moved)
     _write_history(layout, picture, moved)
-    _write_index(layout.own, picture, moved)
+    files = _write_index(layout.own, picture, moved)
     _write_state(layout.own, picture)
     layout.own.sync()
     new = Manifest(
@@ -85,6 +86,7 @@ def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tu
         at=picture.at,
         revision=picture.revision,
         sizes=sizes,
+        histories=[name.rpartition("/")[2] for name in files if name.startswith(f"{OWN}/{HISTORY}/")],
     )
     write_manifest(layout.own, new)
     put_in_place(layout, generation)
@@ -110,8 +112,9 @@ def put_in_place(layout: Layout, generation: int) -> None:
     layout.own.remove_folder(name)
 
 
-def clean_up(layout: Layout, generation: int) -> None:
+def clean_up(layout: Layout, manifest: Manifest) -> None:
     """Remove what does not count any more, or never did."""
+    generation = manifest.generation
     journals = {sealed_journal(number) for number in range(generation + 1)}
     for name in layout.own.names():
         stem, _, number = name.removesuffix(".ndjson").rpartition("-")
@@ -122,8 +125,7 @@ def clean_up(layout: Layout, generation: int) -> None:
         elif name in journals or name.endswith(".new"):
             layout.own.remove(name)
     for name in layout.history.names():
-        number = name.removesuffix(".ndjson")
-        if number.isdigit() and int(number) > generation:
+        if name not in manifest.histories:
             layout.history.remove(name)
 
 
@@ -173,10 +175,13 @@ def _write_type(folder: Folder, layout: Layout, name: str, heads: Sequence[Head]
 def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]) -> None:
     name = history_file(picture.generation)
     output: Output | None = None
+    histories = {each.place.file.name for each in picture.log if each.place and each.place.file.kind == "history"}
+    # Each is a file that is open; when there are many, they become one.
+    kinds = {"journal", "current", "history"} if len(histories) >= _MOST_HISTORIES else {"journal", "current"}
     shown = {head.version for heads in picture.heads.values() for head in heads}
     for version in picture.log:
         place = version.place
-        if place is None or version in moved or place.file.kind not in {"journal", "current"}:
+        if place is None or version in moved or place.file.kind not in kinds:
             continue
         if version in shown and place.file.kind == "current":
             continue
@@ -191,7 +196,7 @@ def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]
         layout.history.sync()
 
 
-def _write_index(own: Folder, picture: Picture, moved: Mapping[Version, Place]) -> None:
+def _write_index(own: Folder, picture: Picture, moved: Mapping[Version, Place]) -> list[str]:
     output = Output(File(own.create(index_file(picture.generation)), "", "history"))
     rows = {head.version.key: head for heads in picture.heads.values() for head in heads}
     files: dict[str, int] = {}
@@ -204,6 +209,7 @@ def _write_index(own: Folder, picture: Picture, moved: Mapping[Version, Place]) 
         output.add(sealed(written))
     output.add(sealed(b'{"files":' + _ENCODER.encode(list(files)) + b"}"))
     output.finish()
+    return list(files)
 
 
 def _index_line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -51,6 +51,8 @@ class Manifest(msgspec.Struct, frozen=True):
     revision: int = 0
     sizes: Mapping[str, int] = {}
     """The type files and how long each is."""
+    histories: Sequence[str] = ()
+    """The files of history that something lies in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

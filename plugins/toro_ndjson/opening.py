@@ -159,7 +159,7 @@ def _kept(location: Location, root: Folder, own: Folder, manifest: Manifest, sta
     )
     stack.callback(layout.close)
     put_in_place(layout, manifest.generation)
-    clean_up(layout, manifest.generation)
+    clean_up(layout, manifest)
     reports = Reports(str(location.path))
     catalog, whole = _read(layout, manifest, reports)
     journal = Journal(own, whole)

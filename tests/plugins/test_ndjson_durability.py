@@ -390,6 +390,20 @@ async def test_a_compaction_that_fails_is_said_and_made_up_for(
     ]
 
 
+async def test_many_files_of_history_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toro_ndjson.compaction._MOST_HISTORIES", 4)
+    most = 0
+    for n in range(12):
+        async with open_ndjson(_url(tmp_path)) as storage:
+            await storage.commit([write("a", note=f"note{n}"), write(f"r{n}")])
+            page = await storage.history(HistoryPlan(key=key("a")))
+            assert [each.json.count(b"note%d" % (n - back)) for back, each in enumerate(page.resources)] == [1] * (
+                n + 1
+            )
+        most = max(most, len(list((tmp_path / "_toro/history").iterdir())))
+    assert most == 4
+
+
 async def test_one_process_has_the_folder(tmp_path: Path) -> None:
     holder = _start(
         "import asyncio, sys\nfrom toro_ndjson import open_ndjson\n"
