@@ -10,6 +10,7 @@ import errno
 import gzip
 import os
 import re
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def _resources(root: Folder, name: str, reports: Reports, latest: int) -> Iterat
         at = min(_milliseconds(meta.updated) or written, latest)
         place = Place(file, line.offset + bom, len(data), zlib.crc32(data))
         reports.read()
-        yield _Found(Key(identity.type, identity.id), number, at, place, line.number)
+        yield _Found(Key(sys.intern(identity.type), identity.id), number, at, place, line.number)
 
 
 def _identity(data: bytes) -> _Identity | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -85,7 +86,7 @@ class Said(msgspec.Struct, frozen=True):
                 place = at, len(json), zlib.crc32(json)
                 at += len(json)
             rows = bytes(each.rows) or None
-            yield Entry(Key(each.type, each.id), each.version, json, rows), place
+            yield Entry(Key(sys.intern(each.type), each.id), each.version, json, rows), place
 
 
 def lay_out(start: int, seq: int, at: int, entries: Iterable[Entry]) -> Laid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -93,7 +94,7 @@ def _indexed(
     for line in _whole(layout.own, name, manifest):
         if last is not None:
             each = _INDEXED.decode(last.data)
-            key = Key(each.type, each.id)
+            key = Key(sys.intern(each.type), each.id)
             rows = bytes(each.rows) or None
             if each.foreign is not None:
                 version, _ = heads.get(key, (None, None))

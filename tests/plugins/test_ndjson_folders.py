@@ -23,7 +23,7 @@ from toro_core.plugins import open_storage
 from toro_core.search.extract import Extractor
 from toro_core.search.plan import AllOf, Present, Reference, SearchPlan, SortKey, Token
 from toro_core.search.reindex import prepare
-from toro_core.storage import Explains, HistoryPlan, Indexed, Key, Rows, ScanPlan, Storage, TokenRow
+from toro_core.storage import Body, Explains, HistoryPlan, Indexed, Key, Rows, ScanPlan, Storage, TokenRow, Write
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, delete, found, key, walk, write
 from toro_ndjson import open_ndjson
@@ -155,6 +155,19 @@ async def test_a_hundred_thousand_resources_are_opened_in_seconds(tmp_path: Path
     async with open_ndjson(_url(tmp_path)) as storage:
         assert time.monotonic() - started < 15
         assert await storage.count(_MALE) == 100_000
+
+
+async def test_where_the_rules_of_extraction_have_changed_the_index_is_rebuilt(tmp_path: Path) -> None:
+    async with _opened(_url(tmp_path)) as storage:
+        body = Body(before=b'{"resourceType":"Patient","id":"a","meta":{', after=b'},"gender":"male"}')
+        await storage.commit([Write(key=Key("Patient", "a"), body=body, rows=Rows())])
+        assert await found(storage, _MALE) == set()
+    async with _opened(_url(tmp_path)) as storage:
+        assert await found(storage, _MALE) == set(), "indexed again although nothing has changed"
+        await storage.put_state("search/rules", b'{"fingerprint":"other","parameters":{}}')
+    async with _opened(_url(tmp_path)) as storage:
+        assert await found(storage, _MALE) == {"a"}
+        assert (await storage.read(Key("Patient", "a"))).version == 1
 
 
 async def test_a_search_is_explained(tmp_path: Path) -> None:
