@@ -19,6 +19,7 @@ from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
 from bench.searches import measure_searches
+from bench.storages import measure_storages
 from bench.table import as_json, as_table
 from bench.validation import measure_create, measure_validation
 from bench.writes import measure_commits, measure_ingest, measure_records, measure_size
@@ -67,6 +68,8 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
+    _say("other storages beside SQLite")
+    rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
     larger = []
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")

@@ -27,9 +27,9 @@ from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
-from toro_core.search.indexed import settle
 from toro_core.search.paging import PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.reindex import prepare
 from toro_core.searching import Searcher
 from toro_core.service import Parts, Service
 from toro_core.settings import Settings
@@ -49,7 +49,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         definitions = await definitions_of(storage)
         async with announced(storage, definitions):
             extractor = Extractor(definitions, settings.own_bases())
-            await settle(storage, extractor)
+            await prepare(storage, extractor)
             service = service_on(storage, settings, extractor)
             async with service.working():
                 yield service
@@ -115,7 +115,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[Runner]:
         definitions = await definitions_of(storage)
         async with announced(storage, definitions):
             extractor = Extractor(definitions, settings.own_bases())
-            await settle(storage, extractor)
+            await prepare(storage, extractor)
             parser = SearchParser(extractor, max_count=settings.page_size_max)
             yield _runner(storage, settings, extractor, parser, Access(parser.constraint))
 

@@ -19,6 +19,7 @@ SIDES = {
     "commit a request",
     "json.loads",
     "prebuilt rows",
+    "SQLite",
     "unchecked",
     "JSON MB",
     "at 2,000",

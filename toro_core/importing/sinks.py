@@ -13,7 +13,7 @@ from toro_core.importing.sources import Incoming, Refused
 from toro_core.json import JsonObject, dumps
 from toro_core.resources import body, new_id, parse_name
 from toro_core.search.extract import Extractor
-from toro_core.search.indexed import settle
+from toro_core.search.reindex import prepare
 from toro_core.storage import Key, Storage, Write
 from toro_core.v1 import CallError, Core, DeleteResourceRequest, UpdateResourceRequest
 from toro_core.validation import Validator
@@ -70,7 +70,7 @@ class StorageSink:
     async def store(self, batch: Sequence[Incoming]) -> Outcome:
         """Write the batch, all of what is not refused or nothing."""
         if not self._settled:
-            await settle(self._storage, self._extractor)
+            await prepare(self._storage, self._extractor)
             self._settled = True
         refused: list[Refused] = []
         warned: list[Refused] = []
