@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.client import in_process
 from bench.corpus import Corpus, fill, incoming, lines
+from bench.growth import queries
 from bench.rounds import Row, compare, take
 from bench.searches import Searches
 from toro_core.definitions import load
@@ -50,8 +51,8 @@ async def _searches(urls: dict[str, str], resources: int, *, repeats: int, round
         for scheme, each in urls.items():
             core = await stack.enter_async_context(in_process(each))
             searches[scheme] = Searches(core, Corpus(database=Path(_NAMES[scheme]), resources=resources), repeats)
-        for name in searches[_SQLITE].queries():
-            samples = {scheme: each.p50(each.queries()[name]) for scheme, each in searches.items()}
+        for name in queries(searches[_SQLITE]):
+            samples = {scheme: each.p50(queries(each)[name]) for scheme, each in searches.items()}
             taken = await take(samples, rounds=rounds)
             for scheme in urls.keys() - {_SQLITE}:
                 measure = f"{scheme}: search p50, {name}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -53,7 +54,7 @@ async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], N
             stored = Rules(fingerprint="", parameters={})
         else:
             empty = False
-            stored = msgspec.json.decode(record.value, type=Rules)
+            stored = _decoded(record.value)
         if stored.fingerprint == extractor.fingerprint:
             extractor.pending = {}
             return
@@ -63,7 +64,7 @@ async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], N
         if pending:
             return
         try:
-            await storage.put_state(_KEY, msgspec.json.encode(rules), if_revision=record.revision if record else 0)
+            await storage.put_state(_KEY, _encoded(rules), if_revision=record.revision if record else 0)
         except StateConflict:
             # Another process has just settled it.
             continue
@@ -85,7 +86,7 @@ def _logged() -> Callable[[int], None]:
 
 async def store_rules(storage: Storage, rules: Rules) -> None:
     """Note that everything is indexed by these rules."""
-    await storage.put_state(_KEY, msgspec.json.encode(rules))
+    await storage.put_state(_KEY, _encoded(rules))
 
 
 def rules_of(extractor: Extractor) -> Rules:
@@ -137,6 +138,15 @@ def _facts(extractor: Extractor, layout: Layout, searchable: Searchable) -> Iter
 
 def _branch(extractor: Extractor, branch: Branch) -> object:
     return branch.type, branch.path, branch.target, branch.element, sorted(extractor.systems(branch).items())
+
+
+def _encoded(rules: Rules) -> bytes:
+    return zlib.compress(msgspec.json.encode(rules))
+
+
+def _decoded(value: bytes) -> Rules:
+    # Earlier versions did not compress it.
+    return msgspec.json.decode(value if value.startswith(b"{") else zlib.decompress(value), type=Rules)
 
 
 def _hash(facts: Iterator[object]) -> str:
