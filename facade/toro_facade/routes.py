@@ -15,7 +15,7 @@ from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
 from toro_facade.health import live, ready
-from toro_facade.history import instance_history
+from toro_facade.history import instance_history, system_history, type_history
 from toro_facade.home import home
 from toro_facade.keys import keys
 from toro_facade.metadata import Metadata
@@ -67,7 +67,7 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
         "DELETE": ("delete", conditional_delete),
     },
     "/_search": {"POST": ("search-type", search_by_form)},
-    "/_history": {},
+    "/_history": {"GET": ("history-type", type_history)},
     "/{id}": {
         "GET": ("read", read),
         "PUT": ("update", update),
@@ -211,7 +211,7 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/fhir/metadata": {"GET": metadata},
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
         "/fhir": _system(policy),
-        "/fhir/_history": {},
+        "/fhir/_history": {"GET": _searching(system_history, "/fhir/_history")} if policy.system_history else {},
         "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
     }
     plain: dict[str, Handler] = {
