@@ -21,7 +21,7 @@ from toro_core.v1 import WatchResourcesResponse
 __all__ = ["Watching"]
 
 _MESSAGE: Final = 1 << 20
-"""Bytes of JSON at which a message is full."""
+"""Bytes at which a message is full."""
 _PROGRESS: Final = 5.0
 """Seconds after which a caller is told where the feed has come to though there was nothing to see."""
 
@@ -84,11 +84,12 @@ class Watching:
             if decision is None or not await self._reader.sees(decision, stored):
                 continue
             change = message(stored, max_bytes=max_bytes)
-            if answer.changes and size + len(change.json) > _MESSAGE:
+            room = change.ByteSize()
+            if answer.changes and size + room > _MESSAGE:
                 answer.sequence = stored.seq - 1
                 yield answer
                 answer, size = WatchResourcesResponse(), 0
             answer.changes.append(change)
-            size += len(change.json)
+            size += room
         answer.sequence = batch[-1].seq
         yield answer
