@@ -22,6 +22,7 @@ from toro_core.bundles.entries import EntryParser
 from toro_core.bundles.plan import Tools
 from toro_core.bundles.transaction import Transactor
 from toro_core.definitions import load
+from toro_core.histories import Histories
 from toro_core.matching import Matcher
 from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
@@ -37,6 +38,7 @@ from toro_core.storage import Storage
 from toro_core.targeting import Targeting
 from toro_core.validating import Validating
 from toro_core.validation import Validator
+from toro_core.watching import Watching
 from toro_core.writing import Drafter, Integrity, Writer
 
 __all__ = ["open_runner", "open_service", "service_on"]
@@ -52,7 +54,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             await prepare(storage, extractor)
             service = service_on(storage, settings, extractor)
             async with service.working():
-                yield service
+                try:
+                    yield service
+                finally:
+                    service.end_streams()
 
 
 def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
@@ -101,7 +106,8 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
             writer=writer,
             bundler=bundler,
             searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
-            tokens=tokens,
+            histories=Histories(storage, reader, access, tokens, definitions.resource_types),
+            watching=Watching(storage, reader, access, authority, definitions.resource_types),
             validating=Validating(validator, reader, access),
             exports=_exports(storage, settings, extractor, parser, access, reader),
         )

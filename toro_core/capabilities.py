@@ -23,6 +23,8 @@ _ALWAYS = (
     Interaction.INTERACTION_DELETE,
 )
 _OF_HISTORY = (Interaction.INTERACTION_VREAD, Interaction.INTERACTION_HISTORY_INSTANCE)
+_OF_ORDER: frozenset[Capability] = frozenset(("history", "ordered_changes"))
+"""What a storage needs for histories of more than one resource."""
 
 
 def capabilities(
@@ -30,7 +32,8 @@ def capabilities(
 ) -> GetCapabilitiesResponse:
     """Say what this core does for every type, on this storage."""
     declared = storage.capabilities
-    interactions = (*_ALWAYS, *(_OF_HISTORY if "history" in declared else ()))
+    of_types = (Interaction.INTERACTION_HISTORY_TYPE,) if declared >= _OF_ORDER else ()
+    interactions = (*_ALWAYS, *(_OF_HISTORY if "history" in declared else ()), *of_types)
     return GetCapabilitiesResponse(
         fhir_version=definitions.fhir_version,
         software_version=version("toro-fhir"),
@@ -44,7 +47,8 @@ def capabilities(
 
 def _system(declared: frozenset[Capability]) -> list[Interaction]:
     transaction = [Interaction.INTERACTION_TRANSACTION] if "transactions" in declared else []
-    return [Interaction.INTERACTION_BATCH, *transaction]
+    history = [Interaction.INTERACTION_HISTORY_SYSTEM] if declared >= _OF_ORDER else []
+    return [Interaction.INTERACTION_BATCH, *transaction, *history]
 
 
 def _type(

@@ -1,15 +1,13 @@
-"""FHIR read, vread and instance history in the core. https://hl7.org/fhir/R4/http.html#read"""
+"""FHIR read and vread in the core, and who sees which version. https://hl7.org/fhir/R4/http.html#read"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from toro_core.access import Access, Decision, permits
 from toro_core.caller import Caller
 from toro_core.errors import Gone, NotFound
 from toro_core.json import loads
 from toro_core.search.extract import Extractor
-from toro_core.storage import HistoryPlan, Key, Page, Storage, Stored
+from toro_core.storage import Key, Storage, Stored
 
 __all__ = ["Reader", "missing"]
 
@@ -35,26 +33,6 @@ class Reader:
         if stored.deleted:
             raise Gone
         return stored
-
-    async def versions(self, caller: Caller, key: Key, plan: HistoryPlan) -> Page:
-        """Return a page of a resource's versions, deletions included. Raises Forbidden, NotFound."""
-        decision = self._access.decide(caller, key.type, "r")
-        plan = replace(plan, key=key)
-        first = plan.cursor is None
-        seen: list[Stored] = []
-        while not seen:
-            try:
-                page = await self._storage.history(plan)
-            except NotFound:
-                raise missing(key) from None
-            seen = [stored for stored in page.resources if await self.sees(decision, stored)]
-            if page.cursor is None:
-                break
-            # A page of hidden versions alone would tell that there are some.
-            plan = replace(plan, cursor=page.cursor)
-        if not seen and first:
-            raise missing(key)
-        return Page(resources=seen, cursor=page.cursor)
 
     async def sees(self, decision: Decision, stored: Stored) -> bool:
         """Judge a version by its own content, and a deletion by the content it deleted."""

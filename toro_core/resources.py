@@ -59,6 +59,16 @@ def parse_etag(tag: str) -> int:
     return int(match[1])
 
 
+def anything(tags: str) -> bool:
+    """Say whether entity tags, as If-None-Match lists them, stand for every one: `*`."""
+    return tags.strip() == "*"
+
+
+def parse_etags(tags: str) -> tuple[int, ...]:
+    """Parse a list such as `W/"3", W/"4"`, empty for none. Raises InvalidArgument."""
+    return tuple(parse_etag(tag) for tag in tags.split(",")) if tags else ()
+
+
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562, 5.7): its order is the order of creation, to the millisecond."""
     value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))

@@ -20,17 +20,18 @@ from toro_core.bundles.bundler import Bundler
 from toro_core.capabilities import capabilities
 from toro_core.changes import Done
 from toro_core.definitions import Definitions
+from toro_core.histories import Histories
+from toro_core.history_messages import asked_history, history_answer
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
 from toro_core.resources import known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
-from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search_messages import asked_search, search_answer
 from toro_core.searching import Searcher
 from toro_core.settings import Settings
 from toro_core.status import issue_message
-from toro_core.storage import HistoryPlan, Storage, Stored
+from toro_core.storage import Storage, Stored
 from toro_core.v1 import (
     CommitBundleRequest,
     CommitBundleResponse,
@@ -61,9 +62,12 @@ from toro_core.v1 import (
     UpdateResourceResponse,
     ValidateResourceRequest,
     ValidateResourceResponse,
+    WatchResourcesRequest,
+    WatchResourcesResponse,
 )
 from toro_core.v1 import Issue as IssueMessage
 from toro_core.validating import MODES, Validating
+from toro_core.watching import Watching
 from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
@@ -87,7 +91,8 @@ class Parts:
     writer: Writer
     bundler: Bundler
     searcher: Searcher
-    tokens: PageTokens
+    histories: Histories
+    watching: Watching
     validating: Validating
     exports: Exports
 
@@ -202,27 +207,22 @@ class Service:
         return asked == Handling.HANDLING_LENIENT
 
     async def ListVersions(self, request: ListVersionsRequest, call: Call) -> ListVersionsResponse:
-        """List the versions of one resource."""
-        caller, tokens, settings = call.known_caller(), self._parts.tokens, self._parts.settings
-        key = parse_name(request.name, self._types)
-        state = await tokens.open(request.page_token, caller.client_id) if request.page_token else None
-        if state and (state.kind, state.type, state.id) != ("history", key.type, key.id):
-            raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
-        if request.page_size < 0:
-            raise InvalidArgument("page_size is negative; leave it out or send a positive number.")
+        """List versions: of one resource, of a type, of all."""
         max_bytes = _accepted(request.max_bytes)
-        limit = min(request.page_size or settings.page_size, settings.page_size_max)
-        plan = HistoryPlan(limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
-        page = await self._parts.reader.versions(caller, key, plan)
-        answer = ListVersionsResponse()
-        for stored in page.resources:
-            answer.versions.append(message(stored, max_bytes=max_bytes))
-        if page.cursor is not None:
-            following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
-            answer.next_page_token = await tokens.seal(following)
-        elif state is None:
-            answer.total = len(page.resources)
-        return answer
+        asked = asked_history(request, self._types, self._parts.settings)
+        found = await self._parts.histories.page(call.known_caller(), asked)
+        return history_answer(found, max_bytes)
+
+    async def WatchResources(self, request: WatchResourcesRequest, call: Call) -> AsyncIterator[WatchResourcesResponse]:
+        """Watch what is committed."""
+        max_bytes = _accepted(request.max_bytes)
+        types = [known_type(name, self._types) for name in request.resource_types]
+        after = request.after if request.HasField("after") else None
+        return await self._parts.watching.watch(call, types, after, max_bytes)
+
+    def end_streams(self) -> None:
+        """End the streams that would go on for as long as their callers like."""
+        self._parts.watching.close()
 
     async def ExchangeAssertion(self, request: ExchangeAssertionRequest, call: Call) -> ExchangeAssertionResponse:
         """Exchange an assertion for an access token."""

@@ -158,6 +158,8 @@ def found(stored: Stored, conditions: tuple[Condition, ...]) -> Target:
 def _over(change: Change, current: Stored, conditions: tuple[Condition, ...]) -> Target:
     if change.expected not in (None, current.version):
         raise PreconditionFailed
+    if change.only_new or current.version in change.unlike:
+        raise PreconditionFailed("The resource has a version that the request excludes; nothing was written.")
     expect = Version(current.version)
     return Target(key=current.key, outcome="updated", current=current, expect=expect, conditions=conditions)
 

@@ -84,6 +84,8 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     ValidateResourceRequest,
     ValidateResourceResponse,
     ValidationMode,
+    WatchResourcesRequest,
+    WatchResourcesResponse,
 )
 from toro_core._gen.toro.v1.resource_service_pb2_grpc import ResourceServiceStub
 from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channel
@@ -158,6 +160,8 @@ __all__ = [
     "ValidateResourceRequest",
     "ValidateResourceResponse",
     "ValidationMode",
+    "WatchResourcesRequest",
+    "WatchResourcesResponse",
     "bare_error",
     "connect",
     "core_tls",
@@ -293,8 +297,15 @@ class Core:
     async def ListVersions(
         self, request: ListVersionsRequest, *, metadata: Metadata = (), timeout: float | None = None
     ) -> ListVersionsResponse:
-        """List the versions of a resource."""
+        """List the versions of a resource, of a type or of all."""
         return cast(ListVersionsResponse, await self._unary("ListVersions", request, metadata, timeout))
+
+    def WatchResources(
+        self, request: WatchResourcesRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[WatchResourcesResponse]:
+        """Watch what is committed."""
+        answers = self._transport.stream(METHODS["WatchResources"], request, metadata, timeout)
+        return cast("AsyncIterator[WatchResourcesResponse]", answers)
 
     async def ExchangeAssertion(
         self, request: ExchangeAssertionRequest, *, metadata: Metadata = (), timeout: float | None = None

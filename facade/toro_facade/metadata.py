@@ -83,7 +83,8 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "resource": list(_resources(services)),
     }
     operations = [name for name in policy.operations if name in ("batch", "transaction")]
-    rest["interaction"] = [{"code": code} for code in ("search-system", *operations)]
+    history = ("history-system",) if policy.system_history else ()
+    rest["interaction"] = [{"code": code} for code in ("search-system", *history, *operations)]
     rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     exports = "$export" in policy.operations
     if exports:

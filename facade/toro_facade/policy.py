@@ -36,6 +36,7 @@ INTERACTIONS: Final[Mapping[Interaction, str]] = {
     Interaction.INTERACTION_READ: "read",
     Interaction.INTERACTION_VREAD: "vread",
     Interaction.INTERACTION_HISTORY_INSTANCE: "history-instance",
+    Interaction.INTERACTION_HISTORY_TYPE: "history-type",
     Interaction.INTERACTION_SEARCH_TYPE: "search-type",
     Interaction.INTERACTION_CREATE: "create",
     Interaction.INTERACTION_UPDATE: "update",
@@ -116,6 +117,7 @@ class Policy:
 
     types: Mapping[str, tuple[str, ...]]
     operations: tuple[str, ...]
+    system_history: bool = False
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -142,6 +144,8 @@ def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) ->
     return Policy(
         types={name: codes for name, codes in types.items() if codes},
         operations=tuple(name for name in _operations(settings.operations) if name in _able(capabilities)),
+        system_history=settings.expose == "full"
+        and Interaction.INTERACTION_HISTORY_SYSTEM in capabilities.interactions,
     )
 
 

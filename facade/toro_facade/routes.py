@@ -18,7 +18,7 @@ from toro_facade.export import export_group, export_patients, export_system
 from toro_facade.export_file import export_file
 from toro_facade.export_status import cancel_export, export_status
 from toro_facade.health import live, ready
-from toro_facade.history import instance_history
+from toro_facade.history import instance_history, system_history, type_history
 from toro_facade.home import home
 from toro_facade.keys import keys
 from toro_facade.metadata import Metadata
@@ -70,7 +70,7 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
         "DELETE": ("delete", conditional_delete),
     },
     "/_search": {"POST": ("search-type", search_by_form)},
-    "/_history": {},
+    "/_history": {"GET": ("history-type", type_history)},
     "/{id}": {
         "GET": ("read", read),
         "PUT": ("update", update),
@@ -257,7 +257,7 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/fhir/metadata": {"GET": metadata},
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
         "/fhir": _system(policy),
-        "/fhir/_history": {},
+        "/fhir/_history": {"GET": _searching(system_history, "/fhir/_history")} if policy.system_history else {},
         "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
     }
     if "$export" in policy.operations:

@@ -6,8 +6,7 @@ from toro_core.v1 import UpdateResourceRequest
 from toro_facade.answer import Answer
 from toro_facade.body import read_resource
 from toro_facade.exchange import Exchange
-from toro_facade.headers import expected_version
-from toro_facade.outcome import Refused
+from toro_facade.headers import excluded_versions, expected_version
 from toro_facade.query import conditions
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
@@ -16,7 +15,10 @@ __all__ = ["conditional_update", "update"]
 
 
 async def update(exchange: Exchange) -> Answer:
-    """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update."""
+    """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update.
+
+    If-None-Match: * only creates.
+    """
     no_parameters(exchange)
     return await _updated(exchange, UpdateResourceRequest(name=exchange.name))
 
@@ -28,9 +30,8 @@ async def conditional_update(exchange: Exchange) -> Answer:
 
 
 async def _updated(exchange: Exchange, request: UpdateResourceRequest) -> Answer:
-    if exchange.header(b"if-none-match"):
-        raise Refused(501, "not-supported", "If-None-Match is not supported on an update; leave it out.")
     request.etag = expected_version(exchange.header(b"if-match"))
+    request.none_match = excluded_versions(exchange.header(b"if-none-match"))
     request.allow_missing = exchange.services.settings.update_create
     request.json = await read_resource(exchange)
     request.content = content_wanted(exchange)

@@ -70,7 +70,11 @@ def _capabilities() -> GetCapabilitiesResponse:
     return GetCapabilitiesResponse(
         fhir_version="4.0.1",
         software_version="0.1.0",
-        interactions=[Interaction.INTERACTION_BATCH, Interaction.INTERACTION_TRANSACTION],
+        interactions=[
+            Interaction.INTERACTION_BATCH,
+            Interaction.INTERACTION_TRANSACTION,
+            Interaction.INTERACTION_HISTORY_SYSTEM,
+        ],
         types=[
             TypeCapability(
                 resource_type=name,

@@ -26,18 +26,23 @@ from toro_core.settings import Settings
 from toro_core.storage import Key, Storage, Write
 from toro_core.v1 import (
     CallError,
+    CommitBundleRequest,
     Content,
     Core,
     CreateResourceRequest,
+    DeleteResourceRequest,
     ExchangeAssertionRequest,
     FetchResourceRequest,
     GetResourceRequest,
     ListVersionsRequest,
     Metadata,
+    PatchFormat,
+    PatchResourceRequest,
     Resource,
     SearchParameter,
     SearchResourcesRequest,
     UpdateResourceRequest,
+    WatchResourcesRequest,
 )
 
 SYSTEM = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -191,6 +196,24 @@ searches = st.dictionaries(
         }
     )
 )
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "_id": st.sampled_from(["o0", "o1", "o2", "o6", "absent"]),
+        "status": st.sampled_from(STATUSES),
+        "category": st.sampled_from(CATEGORIES),
+    },
+).filter(bool)
+READS = [
+    "Observation/o1",
+    "Observation/o2/_history/1",
+    "Observation/o3/_history",
+    "Observation/_history",
+    "Patient/p1",
+    "Patient/_history?_since=2020",
+    "Patient?_id=p2",
+    "Observation?status=final",
+]
 calls = st.one_of(
     st.tuples(st.just("get"), st.sampled_from(IDS), st.sampled_from(["", "1", "2", "3"])),
     st.tuples(st.just("fetch"), st.sampled_from(IDS), st.sampled_from(["", "1", "2"])),
@@ -204,6 +227,14 @@ calls = st.one_of(
         st.sampled_from(["", 'W/"1"', 'W/"2"']),
     ),
     st.tuples(st.just("create"), st.sampled_from(CATEGORIES), st.sampled_from(STATUSES), st.sampled_from(PATIENTS)),
+    st.tuples(st.just("delete"), st.sampled_from(IDS[:8]), st.sampled_from(["", "", 'W/"1"'])),
+    st.tuples(st.just("patch"), st.sampled_from(IDS[:8]), st.sampled_from(STATUSES)),
+    st.tuples(st.just("conditional create"), conditions, st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("conditional update"), conditions, st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("conditional delete"), conditions),
+    st.tuples(st.just("bundle"), st.lists(st.sampled_from(READS), min_size=1, max_size=4), st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("histories"), st.sampled_from(["", "Observation", "Patient"]), st.sampled_from([0, 0, 7])),
+    st.tuples(st.just("watch"), st.sampled_from([(), (), ("Observation",), ("Patient", "Observation")])),
 )
 
 
@@ -312,7 +343,188 @@ async def probe_create(world: World, metadata: Metadata, granted: tuple[str, ...
     await world.storage.commit([Write(key=Key(*stored.name.split("/")), body=None)])  # the next examples start alike
 
 
+async def current(world: World, name: str) -> dict[str, Any] | None:
+    """Return what is stored by now."""
+    [stored] = await world.storage.read_many([Key(*name.split("/"))])
+    return None if stored is None or stored.deleted else json.loads(stored.json)
+
+
+async def restore(world: World, name: str, body: dict[str, Any]) -> None:
+    """Bring back what was deleted, so that the next examples start alike."""
+    metadata, _ = await world.come_in("system/*.cruds")
+    await write(world, metadata, name, {member: value for member, value in body.items() if member != "meta"})
+
+
+async def judge_deletions(
+    world: World, granted: tuple[str, ...], before: dict[str, dict[str, Any] | None], deletions: Any, permissions: str
+) -> None:
+    for gone in deletions:
+        body = before[gone.name]
+        assert body, "what was not there is not deleted"
+        for permission in permissions:
+            assert allowed(granted, permission, body)
+        assert not gone.json
+        await restore(world, gone.name, body)
+    for name, body in before.items():
+        assert await current(world, name) is not None or body is None
+
+
+async def probe_delete(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, etag: str) -> None:
+    before = {name: await current(world, name)}
+    answer = await world.core.DeleteResource(DeleteResourceRequest(name=name, etag=etag), metadata=metadata)
+    await judge_deletions(world, granted, before, answer.deletions, "d")
+
+
+async def probe_conditional_delete(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str]
+) -> None:
+    before = {name: await current(world, name) for name in IDS[:8]}
+    request = DeleteResourceRequest(name="Observation", conditions=searched(given), allow_multiple=True)
+    answer = await world.core.DeleteResource(request, metadata=metadata)
+    await judge_deletions(world, granted, before, answer.deletions, "ds")
+
+
+async def probe_patch(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, status: str) -> None:
+    before = await current(world, name)
+    patch = json.dumps([{"op": "replace", "path": "/status", "value": status}]).encode()
+    request = PatchResourceRequest(
+        name=name, format=PatchFormat.PATCH_FORMAT_JSON, patch=patch, content=Content.CONTENT_FULL
+    )
+    stored = (await world.core.PatchResource(request, metadata=metadata)).resource
+    assert before
+    assert allowed(granted, "u", before)
+    world.note(stored)
+    assert allowed(granted, "u", world.truth[stored.name, stored.etag])
+
+
+def searched(given: dict[str, str]) -> list[SearchParameter]:
+    return [SearchParameter(code=code, values=[value]) for code, value in given.items()]
+
+
+async def probe_conditional_create(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str], category: str
+) -> None:
+    body = observation("any", category, STATUSES[0], PATIENTS[0])
+    request = CreateResourceRequest(
+        resource_type="Observation",
+        json=json.dumps(body).encode(),
+        conditions=searched(given),
+        content=Content.CONTENT_FULL,
+    )
+    answer = await world.core.CreateResource(request, metadata=metadata)
+    if answer.created:
+        await judge_new(world, granted, answer.resource)
+    else:
+        judge(world, granted, "s", answer.resource)
+
+
+async def probe_conditional_update(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str], category: str
+) -> None:
+    before = {name: await current(world, name) for name in IDS[:8]}
+    body = observation("any", category, STATUSES[1], PATIENTS[1])
+    del body["id"]
+    request = UpdateResourceRequest(
+        name="Observation",
+        json=json.dumps(body).encode(),
+        conditions=searched(given),
+        content=Content.CONTENT_FULL,
+    )
+    answer = await world.core.UpdateResource(request, metadata=metadata)
+    if answer.created:
+        await judge_new(world, granted, answer.resource)
+        return
+    old = before[answer.resource.name]
+    assert old
+    assert allowed(granted, "s", old)
+    assert allowed(granted, "u", old)
+    world.note(answer.resource)
+    assert allowed(granted, "u", world.truth[answer.resource.name, answer.resource.etag])
+
+
+async def judge_new(world: World, granted: tuple[str, ...], stored: Resource) -> None:
+    world.note(stored)
+    assert allowed(granted, "c", world.truth[stored.name, stored.etag])
+    await world.storage.commit([Write(key=Key(*stored.name.split("/")), body=None)])
+
+
+async def probe_bundle(
+    world: World, metadata: Metadata, granted: tuple[str, ...], urls: list[str], category: str
+) -> None:
+    """Read in a batch, and update what another may hide."""
+    old = await current(world, IDS[2])
+    body = observation(IDS[2].partition("/")[2], category, STATUSES[0], PATIENTS[0])
+    entries: list[dict[str, Any]] = [{"request": {"method": "GET", "url": url}} for url in urls]
+    entries.append({"resource": body, "request": {"method": "PUT", "url": IDS[2]}})
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    request = CommitBundleRequest(json=json.dumps(bundle).encode(), content=Content.CONTENT_FULL)
+    answer = await world.core.CommitBundle(request, metadata=metadata)
+    *reads, written = answer.results
+    if written.HasField("resource"):
+        assert old
+        assert allowed(granted, "u", old)
+        world.note(written.resource)
+        assert allowed(granted, "u", world.truth[IDS[2], written.resource.etag])
+    for url, result in zip(urls, reads, strict=True):
+        for entry in result.search.entries:
+            judge(world, granted, "s", entry.resource)
+        for version in result.versions.versions:
+            judge(world, granted, "r" if url.count("/") > 1 else "s", version)
+        if result.HasField("resource"):
+            judge(world, granted, "r", result.resource)
+
+
+def versions_seen(world: World, granted: tuple[str, ...], types: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Return every version with content that has to be seen."""
+    return {
+        version
+        for version, body in world.truth.items()
+        if body["resourceType"] in types and allowed(granted, "s", body)
+    }
+
+
+async def probe_histories(
+    world: World, metadata: Metadata, granted: tuple[str, ...], resource_type: str, size: int
+) -> None:
+    request = ListVersionsRequest(resource_type=resource_type, page_size=size)
+    seen: list[tuple[str, str]] = []
+    while True:
+        answer = await world.core.ListVersions(request, metadata=metadata)
+        for found in answer.versions:
+            judge(world, granted, "s", found)
+            seen.append((found.name, found.etag))
+        if not answer.next_page_token:
+            break
+        request.page_token = answer.next_page_token
+    assert len(seen) == len(set(seen))
+    assert set(seen) >= versions_seen(world, granted, (resource_type,) if resource_type else ("Observation", "Patient"))
+
+
+async def probe_watch(world: World, metadata: Metadata, granted: tuple[str, ...], types: tuple[str, ...]) -> None:
+    expected = versions_seen(world, granted, types or ("Observation", "Patient"))
+    watch = world.core.WatchResources(WatchResourcesRequest(after=0, resource_types=types), metadata=metadata)
+    seen: set[tuple[str, str]] = set()
+    try:
+        async with asyncio.timeout(10 if expected else 0.02):
+            while not (expected and seen >= expected):
+                for found in (await anext(watch)).changes:
+                    judge(world, granted, "s", found)
+                    seen.add((found.name, found.etag))
+    except TimeoutError:
+        assert not expected
+    finally:
+        await watch.aclose()  # type: ignore[attr-defined]  # transports give generators
+
+
 PROBES: dict[str, Any] = {
+    "bundle": probe_bundle,
+    "conditional create": probe_conditional_create,
+    "conditional delete": probe_conditional_delete,
+    "conditional update": probe_conditional_update,
+    "delete": probe_delete,
+    "histories": probe_histories,
+    "patch": probe_patch,
+    "watch": probe_watch,
     "create": probe_create,
     "fetch": probe_fetch,
     "get": probe_get,
@@ -322,15 +534,28 @@ PROBES: dict[str, Any] = {
 }
 
 
+_OF_CONDITIONS = {"INSUFFICIENT_SCOPE", "INVALID_SEARCH", "MULTIPLE_MATCHES"}
+REFUSALS = {
+    "conditional create": _OF_CONDITIONS,
+    "conditional delete": _OF_CONDITIONS,
+    "conditional update": _OF_CONDITIONS | {"RESOURCE_NOT_FOUND"},
+    "create": {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"},
+    "histories": {"INSUFFICIENT_SCOPE"},
+    "search": {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"},
+    "watch": {"INSUFFICIENT_SCOPE"},
+}
+"""What calls that name no resource may be refused for."""
+
+
 async def judge_refusal(
     world: World, metadata: Metadata, granted: tuple[str, ...], error: CallError, call: str, *arguments: Any
 ) -> None:
     """What is hidden is refused as the absent is, and what may be seen is not refused for want of a scope."""
-    if call in ("create", "search"):
-        assert error.reason in {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"}
+    if call in REFUSALS:
+        assert error.reason in REFUSALS[call]
         return
     name, *rest = arguments
-    permission = "u" if call == "update" else "r"
+    permission = {"update": "u", "patch": "u", "delete": "d"}.get(call, "r")
     ours = any(of == name and allowed(granted, permission, body) for (of, _), body in world.truth.items())
     if ours:
         return

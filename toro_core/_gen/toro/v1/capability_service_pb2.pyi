@@ -20,6 +20,8 @@ class Interaction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTERACTION_DELETE: _ClassVar[Interaction]
     INTERACTION_BATCH: _ClassVar[Interaction]
     INTERACTION_TRANSACTION: _ClassVar[Interaction]
+    INTERACTION_HISTORY_TYPE: _ClassVar[Interaction]
+    INTERACTION_HISTORY_SYSTEM: _ClassVar[Interaction]
 INTERACTION_UNSPECIFIED: Interaction
 INTERACTION_READ: Interaction
 INTERACTION_VREAD: Interaction
@@ -31,6 +33,8 @@ INTERACTION_PATCH: Interaction
 INTERACTION_DELETE: Interaction
 INTERACTION_BATCH: Interaction
 INTERACTION_TRANSACTION: Interaction
+INTERACTION_HISTORY_TYPE: Interaction
+INTERACTION_HISTORY_SYSTEM: Interaction
 
 class GetCapabilitiesRequest(_message.Message):
     __slots__ = ()

@@ -129,20 +129,22 @@ class CreateResourceResponse(_message.Message):
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceRequest(_message.Message):
-    __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions")
+    __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions", "none_match")
     NAME_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    NONE_MATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     json: bytes
     etag: str
     allow_missing: bool
     content: Content
     conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
-    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
+    none_match: str
+    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., none_match: _Optional[str] = ...) -> None: ...
 
 class UpdateResourceResponse(_message.Message):
     __slots__ = ("resource", "created", "issues")
@@ -327,16 +329,24 @@ class SearchResourcesResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token", "max_bytes")
+    __slots__ = ("name", "page_size", "page_token", "max_bytes", "resource_type", "since", "at", "exposure")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
     name: str
     page_size: int
     page_token: str
     max_bytes: int
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+    resource_type: str
+    since: str
+    at: str
+    exposure: _exposure_pb2.Exposure
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ..., resource_type: _Optional[str] = ..., since: _Optional[str] = ..., at: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ...) -> None: ...
 
 class ListVersionsResponse(_message.Message):
     __slots__ = ("versions", "next_page_token", "total")
@@ -347,3 +357,21 @@ class ListVersionsResponse(_message.Message):
     next_page_token: str
     total: int
     def __init__(self, versions: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ...) -> None: ...
+
+class WatchResourcesRequest(_message.Message):
+    __slots__ = ("after", "resource_types", "max_bytes")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_TYPES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    resource_types: _containers.RepeatedScalarFieldContainer[str]
+    max_bytes: int
+    def __init__(self, after: _Optional[int] = ..., resource_types: _Optional[_Iterable[str]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class WatchResourcesResponse(_message.Message):
+    __slots__ = ("changes", "sequence")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]
+    sequence: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...

@@ -85,6 +85,11 @@ class ResourceServiceStub:
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.SerializeToString,
                 response_deserializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.FromString,
                 _registered_method=True)
+        self.WatchResources = channel.unary_stream(
+                '/toro.v1.ResourceService/WatchResources',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+                _registered_method=True)
 
 
 class ResourceServiceServicer:
@@ -155,7 +160,16 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVersions(self, request, context):
-        """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history
+        """List the versions of one resource, of a type or of all types, newest first. https://hl7.org/fhir/R4/http.html#history
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchResources(self, request, context):
+        """Watch what is committed, in commit order, for as long as the caller likes. Needs a storage with `ordered_changes`, else
+        UNSUPPORTED. The stream ends when the core shuts down, and with UNAUTHENTICATED at a change after the token's end: call again
+        with the last `sequence` seen.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +227,11 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.ListVersions,
                     request_deserializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.FromString,
                     response_serializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'WatchResources': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchResources,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -486,6 +505,33 @@ class ResourceService:
             '/toro.v1.ResourceService/ListVersions',
             toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.SerializeToString,
             toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/toro.v1.ResourceService/WatchResources',
+            toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
