@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from toro_core.access import Access, Decision, permits
+from toro_core.access import Access, Decision, permits, sees_everything
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Gone, NotFound
 from toro_core.json import loads
@@ -22,6 +23,7 @@ class Reader:
         self._storage = storage
         self._extractor = extractor
         self._access = access
+        self._contexts = SecurityContexts(storage, extractor, access)
 
     async def read(self, caller: Caller, key: Key, version: int | None) -> Stored:
         """Return the current version, or the given one. Raises Forbidden, NotFound, Gone."""
@@ -30,7 +32,7 @@ class Reader:
             stored = await self._storage.read(key, version)
         except NotFound:
             raise missing(key, version) from None
-        if not await self.sees(decision, stored):
+        if not await self.sees(caller, decision, stored):
             raise missing(key, version)
         if stored.deleted:
             raise Gone
@@ -46,7 +48,7 @@ class Reader:
                 page = await self._storage.history(plan)
             except NotFound:
                 raise missing(plan.key) from None
-            seen = [stored for stored in page.resources if await self.sees(decision, stored)]
+            seen = [stored for stored in page.resources if await self.sees(caller, decision, stored)]
             if page.cursor is None:
                 break
             # A page of hidden versions alone would tell that there are some.
@@ -55,15 +57,19 @@ class Reader:
             raise missing(plan.key)
         return Page(resources=seen, cursor=page.cursor)
 
-    async def sees(self, decision: Decision, stored: Stored) -> bool:
+    async def sees(self, caller: Caller, decision: Decision, stored: Stored) -> bool:
         """Judge a version by its own content, and a deletion by the content it deleted."""
-        if decision.unconstrained:
+        if decision.unconstrained and (stored.key.type != "Binary" or sees_everything(caller)):
             return True
         while stored.deleted:
             if stored.version == 1:
                 return False
             stored = await self._storage.read(stored.key, stored.version - 1)
-        return permits(decision, stored.key, stored.at, self._extractor.rows(loads(stored.json)))
+        if await self._contexts.hide(caller, stored):
+            return False
+        return decision.unconstrained or permits(
+            decision, stored.key, stored.at, self._extractor.rows(loads(stored.json))
+        )
 
 
 def missing(key: Key, version: int | None = None) -> NotFound:

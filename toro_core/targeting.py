@@ -146,7 +146,8 @@ class Targeting:
             return None
 
     async def _sees(self, caller: Caller, current: Stored, permission: str) -> bool:
-        return await self._reader.sees(self._access.decide(caller, current.key.type, permission), current)
+        decision = self._access.decide(caller, current.key.type, permission)
+        return await self._reader.sees(caller, decision, current)
 
 
 def found(stored: Stored, conditions: tuple[Condition, ...]) -> Target:
