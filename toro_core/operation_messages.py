@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from toro_core.binaries import Content
 from toro_core.operations.contract import Answer, InvalidArguments, ResultPage
@@ -41,6 +41,8 @@ __all__ = [
     "operation_answer",
     "readable",
 ]
+
+_MESSAGE: Final = 1 << 20
 
 
 class _Exposing(Protocol):
@@ -135,16 +137,20 @@ async def everything_stream(
     everything: Everything, walk: Walk, page_size: int, max_bytes: int
 ) -> AsyncIterator[FetchEverythingResponse]:
     """Walk, and say at the end what was left out and where it goes on."""
+    answer, size = FetchEverythingResponse(), 0
     async for part in everything.parts(walk, page_size):
-        answer = FetchEverythingResponse()
-        for stored in part.matches:
-            _add(answer, stored, max_bytes, SearchMode.SEARCH_MODE_MATCH)
-        for stored in part.included:
-            _add(answer, stored, max_bytes, SearchMode.SEARCH_MODE_INCLUDE)
-        if answer.entries:
+        grown = sum(len(stored.json) for found in (part.matches, part.included) for stored in found)
+        if size and size + grown > _MESSAGE:
             yield answer
-    token = "" if walk.done else await everything.token(walk, page_size)
-    yield FetchEverythingResponse(next_page_token=token, issues=[issue_message(issue) for issue in walk.issues()])
+            answer, size = FetchEverythingResponse(), 0
+        size += grown
+        for stored in part.matches:
+            answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
+        for stored in part.included:
+            answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_INCLUDE)
+    answer.next_page_token = "" if walk.done else await everything.token(walk, page_size)
+    answer.issues.extend(issue_message(issue) for issue in walk.issues())
+    yield answer
 
 
 async def binary_stream(stored: Stored) -> AsyncIterator[FetchBinaryResponse]:
@@ -162,10 +168,6 @@ async def binary_stream(stored: Stored) -> AsyncIterator[FetchBinaryResponse]:
     )
     for chunk in content.chunks():
         yield FetchBinaryResponse(chunk=chunk)
-
-
-def _add(answer: FetchEverythingResponse, stored: Stored, max_bytes: int, mode: SearchMode) -> None:
-    answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=mode)
 
 
 def _check(answer: Answer, max_bytes: int) -> None:

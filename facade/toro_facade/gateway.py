@@ -133,12 +133,20 @@ async def _send(answer: Answer, send: Send, method: str, request_id: str) -> int
     headers.append((b"x-content-type-options", b"nosniff"))
     body = answer.body
     if answer.status != 304:
-        headers.append((b"content-length", str(len(body)).encode("ascii")))
+        size = len(body) if answer.chunks is None else answer.size
+        headers.append((b"content-length", str(size).encode("ascii")))
     if method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.chunks is not None and method != "HEAD":
+        async for chunk in answer.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        body = b""
+        sent = answer.size
+    else:
+        sent = len(body)
     await send({"type": "http.response.body", "body": body})
-    return len(body)
+    return sent
 
 
 def _unforeseen(error: Exception, exchange: Exchange) -> Answer:

@@ -9,12 +9,22 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["FHIR_JSON", "JSON", "Media", "accepted", "format_named", "is_json_body"]
+__all__ = [
+    "FHIR_JSON",
+    "JSON",
+    "Media",
+    "accepted",
+    "format_named",
+    "is_json_body",
+    "names_fhir",
+    "prefers_fhir",
+]
 
 _FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 _Q: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _NAMES: Final = ("application/fhir+json", "application/json")
+_FHIR: Final = (*_NAMES, "application/fhir+xml", "application/fhir+turtle")
 _FORMATS: Final = {"json": 0, "application/fhir+json": 0, "application/json": 1}
 
 
@@ -71,6 +81,20 @@ def is_json_body(content_type: str, *, sniffed: bool) -> bool:
     if essence == "application/x-www-form-urlencoded":
         return sniffed and _speaks(parameters)
     return essence in (*_NAMES, "text/plain") and _speaks(parameters)
+
+
+@lru_cache(maxsize=256)
+def prefers_fhir(accept: str) -> bool:
+    """Tell whether an Accept header names a media type of FHIR's, and none that it likes better."""
+    ranges = [parsed for text in accept.split(",") if (parsed := _range(text))]
+    best = {kind: q for kind, _, q in sorted(ranges, key=lambda one: one[2])}
+    liked = max((q for kind, q in best.items() if kind in _FHIR), default=0.0)
+    return liked > 0 and liked >= max((q for kind, q in best.items() if kind not in (*_FHIR, "*/*")), default=0.0)
+
+
+def names_fhir(content_type: str) -> bool:
+    """Tell whether a Content-Type is of FHIR's, or says nothing."""
+    return not content_type or _media_type(content_type)[0] in _FHIR
 
 
 def _range(text: str) -> tuple[str, int, float] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from toro_core.v1 import SearchParameterCapability, TypeCapability
+from toro_core.v1 import OperationCapability, SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
@@ -19,7 +19,6 @@ __all__ = ["Metadata", "capability_statement"]
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
-_OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _KEPT = 16
 """Statements kept, one a base URL: there are several only where the Host header says the base."""
 
@@ -64,6 +63,8 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
     }
     operations = [name for name in policy.operations if name in ("batch", "transaction")]
     rest["interaction"] = [{"code": code} for code in ("search-system", *operations)]
+    if of_system := [known for known in policy.invoked if known.system]:
+        rest["operation"] = [_operation(known) for known in of_system]
     rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     patches = any("patch" in codes for codes in policy.types.values())
     return {
@@ -117,9 +118,10 @@ def _resource(
     resource["conditionalUpdate"] = searches and "update" in codes
     deletes = searches and "delete" in codes
     resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
-    operations = [name for name in services.policy.operations if name in _OPERATIONS]
-    if operations:
-        resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
+    name = able.resource_type
+    invoked = [known for known in services.policy.invoked if known.type or known.instance]
+    if operations := [known for known in invoked if name in known.resource_types or not known.resource_types]:
+        resource["operation"] = [_operation(known) for known in operations]
     if "search-type" in codes and able.search_parameters:
         if includes := _includes(able):
             resource["searchInclude"] = ["*", *includes]
@@ -127,6 +129,10 @@ def _resource(
             resource["searchRevInclude"] = revincludes
         resource["searchParam"] = [_parameter(known) for known in able.search_parameters]
     return resource
+
+
+def _operation(known: OperationCapability) -> dict[str, Any]:
+    return {"name": known.code, "definition": known.definition}
 
 
 def _parameter(known: SearchParameterCapability) -> dict[str, Any]:

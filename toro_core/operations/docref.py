@@ -29,6 +29,7 @@ __all__ = ["DocRef"]
 
 _TYPE: Final = "DocumentReference"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", ",": "\\,", "$": "\\$"})
+_SEVERAL: Final = ("type", "profile")
 _BYTES: Final = 3_500_000
 
 
@@ -63,7 +64,13 @@ class DocRef:
 
     async def invoke(self, invocation: Invocation) -> ResultPage:
         """Answer a page; an unknown patient has no documents. Raises InvalidArguments, InvalidPageToken."""
-        given = {name: values for name, values in invocation.arguments.texts.items() if name != "on-demand"}
+        given = {
+            name: tuple(
+                value for text in values for value in (text.split(",") if name in _SEVERAL else [text]) if value
+            )
+            for name, values in invocation.arguments.texts.items()
+            if name != "on-demand"
+        }
         cursor = None
         if invocation.page_token:
             state = await self._tokens.open(invocation.page_token, invocation.caller.client_id)
