@@ -99,8 +99,8 @@ def test_what_the_core_cannot_do_is_not_exposed(capabilities: GetCapabilitiesRes
 
 
 def test_an_operation_nobody_knows_is_an_error_in_the_settings(capabilities: GetCapabilitiesResponse) -> None:
-    with pytest.raises(SettingsError, match=r"everything"):
-        running_policy(Settings(operations=("$everything",)), capabilities)
+    with pytest.raises(SettingsError, match=r"nothing"):
+        running_policy(Settings(operations=("$nothing",)), capabilities)
 
 
 @pytest.mark.parametrize("supporting", [True, False])
