@@ -159,7 +159,7 @@ class Records:
             assert not part.next_page_token
         return found
 
-    async def paged(self, *scopes: str, exposure: Exposure | None = None, **arguments: str) -> Found:
+    async def paged(self, *scopes: str, exposure: Exposure | None = None, **arguments: Any) -> Found:
         """Fetch patient 1's record page by page."""
         metadata = await self.partner.may(*scopes or ("system/*.cruds",))
         given = [OperationArgument(name=name, value=value) for name, value in arguments.items()]
@@ -175,7 +175,7 @@ class Records:
             )
 
     async def invoke(
-        self, operation: str, metadata: Metadata | None = None, *, name: str = "", resource_type: str = "", **given: str
+        self, operation: str, metadata: Metadata | None = None, *, name: str = "", resource_type: str = "", **given: Any
     ) -> SearchResourcesResponse:
         request = InvokeOperationRequest(operation=operation, name=name, resource_type=resource_type)
         for argument, value in given.items():

@@ -17,9 +17,9 @@ CCDA = "urn:hl7-org:sdwg:ccda-structuredBody:2.1"
 
 
 def document(id: str, code: str, patient: str = "1", **members: Any) -> dict[str, Any]:
-    content = {"attachment": {"url": "https://documents.example/1"}}
+    content: dict[str, Any] = {"attachment": {"url": "https://documents.example/1"}}
     if "format" in members:
-        content["format"] = {"code": members.pop("format")}  # type: ignore[assignment]
+        content["format"] = {"code": members.pop("format")}
     return {
         "resourceType": "DocumentReference",
         "id": id,
@@ -70,7 +70,7 @@ async def documents(empty: Records) -> Records:
     ],
 )
 async def test_it_finds_current_documents_newest_first(
-    documents: Records, given: dict[str, str], expected: list[str]
+    documents: Records, given: dict[str, Any], expected: list[str]
 ) -> None:
     page = await documents.invoke("docref", resource_type="DocumentReference", **given)
     assert [entry.resource.name.partition("/")[2] for entry in page.entries] == expected
@@ -114,7 +114,7 @@ async def test_what_a_grant_hides_is_not_found(documents: Records, partner: Part
 @pytest.mark.parametrize(
     "given", [{}, {"patient": "Group/1"}, {"patient": "1", "start": "soon"}, {"patient": "1", "on_demand": "maybe"}]
 )
-async def test_what_cannot_be_understood_is_refused(documents: Records, given: dict[str, str]) -> None:
+async def test_what_cannot_be_understood_is_refused(documents: Records, given: dict[str, Any]) -> None:
     with pytest.raises(CallError) as caught:
         await documents.invoke("docref", resource_type="DocumentReference", **given)
     assert caught.value.reason == "INVALID_OPERATION"

@@ -187,7 +187,7 @@ async def test_it_is_found_by_an_id_parameter_too(filled: Records, partner: Part
         {"id": "c", "graph": "http://x.example/g"},
     ],
 )
-async def test_what_cannot_be_done_is_refused(filled: Records, given: dict[str, str]) -> None:
+async def test_what_cannot_be_done_is_refused(filled: Records, given: dict[str, Any]) -> None:
     with pytest.raises(CallError) as caught:
         await filled.invoke("document", resource_type="Composition", **given)
     assert caught.value.reason == "INVALID_OPERATION"

@@ -168,7 +168,7 @@ async def test_who_may_not_see_the_patient_gets_nothing(
         {"colour": "red"},
     ],
 )
-async def test_what_cannot_be_understood_is_refused(filled: Records, given: dict[str, str]) -> None:
+async def test_what_cannot_be_understood_is_refused(filled: Records, given: dict[str, Any]) -> None:
     with pytest.raises(CallError) as caught:
         await filled.paged(**given)
     assert caught.value.reason == "INVALID_OPERATION"
