@@ -237,6 +237,26 @@ def test_nothing_outside_the_grants_comes_back(
     runner.run(explore(made_world, scopes, asked))
 
 
+some_observations = st.builds(
+    "system/Observation.{}{}".format,
+    st.sampled_from(["r", "rs", "cruds"]),
+    st.sampled_from(["", *(f"?{constraint}" for constraint in CONSTRAINTS if "gender" not in constraint)]),
+)
+gathered = st.one_of(
+    st.tuples(st.just("everything"), st.sampled_from(PATIENTS), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("document"), st.sampled_from(COMPOSITIONS)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scopes=st.lists(some_observations, max_size=2), asked=st.lists(gathered, min_size=2, max_size=4))
+def test_nothing_outside_the_grants_is_gathered(
+    world: tuple[asyncio.Runner, World], scopes: list[str], asked: list[tuple[Any, ...]]
+) -> None:
+    runner, made_world = world
+    runner.run(explore(made_world, ["system/Patient.rs", "system/Composition.rs", *scopes], asked))
+
+
 async def explore(world: World, scopes: list[str], asked: list[tuple[Any, ...]]) -> None:
     try:
         metadata, granted = await world.come_in(*scopes)
