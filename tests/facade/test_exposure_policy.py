@@ -131,7 +131,9 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
                 path = f"/fhir/{name}" + (
                     f"/{rest}" if rest == "_search" else rest or "" if rest is None or rest[:1] == "?" else f"/1{rest}"
                 )
-                answer = await client.request(method, path, content=b"{}" if grant in ("create", "update") else b"")
+                content = b"{}" if grant in ("create", "update") else b""
+                fhir = {"accept": "application/fhir+json"}
+                answer = await client.request(method, path, content=content, headers=fhir)
                 if name not in expected:
                     assert answer.status_code == 404, (method, path)
                     assert name not in said
