@@ -8,8 +8,9 @@ from typing import Final, Protocol
 from toro_core.binaries import Content
 from toro_core.operations.contract import Answer, InvalidArguments, ResultPage
 from toro_core.operations.everything import Everything
-from toro_core.operations.record import Walk, Wanted
+from toro_core.operations.record import Walk
 from toro_core.operations.registry import Invoked
+from toro_core.operations.wanted import Wanted
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
 from toro_core.resources import known_type, message, parse_name
 from toro_core.search_messages import search_answer

@@ -180,7 +180,7 @@ async def test_what_is_off_answers_405_with_what_is_allowed(
         "/fhir/Basic/1",
         "/fhir/patient/1",
         "/fhir/$export",
-        "/fhir/Patient/1/$everything",
+        "/fhir/Patient/1/$nothing",
         "/fhir/Patient/1/Basic",
         "/fhir/Encounter/1/Observation",
         "/fhir/Patient/1/_history/1/x",

@@ -14,8 +14,9 @@ from toro_core.operations.contract import (
     ParameterFacts,
     ResultPage,
 )
-from toro_core.operations.record import Ground, Walk, Wanted
+from toro_core.operations.record import Ground, Walk
 from toro_core.operations.trail import Trail
+from toro_core.operations.wanted import Wanted
 from toro_core.reading import Reader
 from toro_core.rejections import NotExposed
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens

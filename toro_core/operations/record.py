@@ -15,11 +15,11 @@ from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.json import JsonObject, loads
-from toro_core.operations.contract import InvalidArguments
 from toro_core.operations.links import targets
 from toro_core.operations.trail import Trail
+from toro_core.operations.wanted import Wanted
 from toro_core.search.combine import EVERYTHING, all_of, any_of
-from toro_core.search.dates import InvalidDate, interval
+from toro_core.search.dates import interval
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import COMPARTMENT
 from toro_core.search.parse import SearchParser
@@ -28,36 +28,12 @@ from toro_core.search.query import Parameter
 from toro_core.search.request import invalid_search
 from toro_core.storage import Key, Storage, Stored
 
-__all__ = ["Ground", "Step", "Walk", "Wanted"]
+__all__ = ["Ground", "Step", "Walk"]
 
 _LOOSE: Final = frozenset({"Schedule"})
 """Types of patients' compartments that may as well be nobody's: a practitioner has a Schedule too."""
 _SUPPORTING_AT_ONCE: Final = 100
 _BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Whose record, and how much of it: dates of care, and of storage, as FHIR writes them; no `types` mean all."""
-
-    patient: str
-    start: str = ""
-    end: str = ""
-    since: str = ""
-    types: tuple[str, ...] = ()
-
-    def check(self, extractor: Extractor, readable: frozenset[str] | None) -> None:
-        """Raise InvalidArguments for what cannot be understood."""
-        for name, text in (("start", self.start), ("end", self.end), ("_since", self.since)):
-            try:
-                interval(text or "2000")
-            except InvalidDate:
-                raise InvalidArguments(f"{name} is no date or time as FHIR writes it, like 2024-05-31.") from None
-        known = extractor.definitions.resource_types
-        if unknown := sum(name not in known for name in self.types):
-            raise InvalidArguments(f"_type has {unknown} values that are no FHIR resource types.")
-        if readable is not None and (hidden := [name for name in self.types if name not in readable]):
-            raise InvalidArguments(f"_type names types that are not offered here: {', '.join(hidden)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
