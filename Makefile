@@ -15,7 +15,7 @@ sandbox: .venv/run.stamp
 	$(BIN)/toro sandbox "$(DIR)"
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" -n auto --dist loadfile
 
 test-slow: .venv/dev.stamp
 	$(BIN)/pytest -q -m slow

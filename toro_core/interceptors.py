@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 import time
@@ -19,15 +18,17 @@ from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
 from toro_core.caller import Caller, caller_of
+from toro_core.log import LineLog
 from toro_core.status import call_error
 from toro_core.v1 import CallError, Metadata, Method
 
-__all__ = ["Call", "Interceptor", "Next", "chain", "deadlines", "errors", "identify", "log_calls"]
+__all__ = ["CALLS", "Call", "Interceptor", "Next", "chain", "deadlines", "errors", "identify", "log_calls"]
 
 OPEN: Final = frozenset({"ExchangeAssertion", "GetKeys", "GetCapabilities"})
 """Methods that need no access token."""
 
-_LOG: Final = logging.getLogger("toro.core.calls")
+CALLS: Final = "toro.core.calls"
+"""The logger of calls."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -125,25 +126,38 @@ def identify(authority: Authority) -> Interceptor:
     return identified
 
 
-async def log_calls(call: Call, request: Message, act: Next) -> Any:
+class _Line(msgspec.Struct, kw_only=True):
+    time: datetime
+    request_id: str
+    client_id: str
+    method: str
+    status: str
+    ms: float
+
+
+def log_calls(log: LineLog) -> Interceptor:
     """Log one JSON line a call: never a name, a query, a body or a token."""
-    started = time.perf_counter()
-    outcome = "OK"
-    try:
-        return await act(call, request)
-    except CallError as error:
-        outcome = error.code
-        raise
-    except asyncio.CancelledError:
-        outcome = "CANCELLED"
-        raise
-    finally:
-        line = {
-            "time": datetime.now(UTC),
-            "request_id": call.request_id,
-            "client_id": call.caller.client_id if call.caller else "",
-            "method": call.method.name,
-            "status": outcome,
-            "ms": round((time.perf_counter() - started) * 1000, 3),
-        }
-        _LOG.info("%s", msgspec.json.encode(line).decode())
+
+    async def logged(call: Call, request: Message, act: Next) -> Any:
+        started = time.perf_counter()
+        outcome = "OK"
+        try:
+            return await act(call, request)
+        except CallError as error:
+            outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "CANCELLED"
+            raise
+        finally:
+            line = _Line(
+                time=datetime.now(UTC),
+                request_id=call.request_id,
+                client_id=call.caller.client_id if call.caller else "",
+                method=call.method.name,
+                status=outcome,
+                ms=round((time.perf_counter() - started) * 1000, 3),
+            )
+            log.add(line)
+
+    return logged

@@ -38,23 +38,24 @@ class Reader:
             raise Gone
         return stored
 
-    async def versions(self, caller: Caller, plan: HistoryPlan) -> Page:
-        """Return a page of versions, deletions included. Raises Forbidden, NotFound."""
-        decision = self._access.decide(caller, plan.key.type, "r")
+    async def versions(self, caller: Caller, key: Key, plan: HistoryPlan) -> Page:
+        """Return a page of a resource's versions, deletions included. Raises Forbidden, NotFound."""
+        decision = self._access.decide(caller, key.type, "r")
+        plan = replace(plan, key=key)
         first = plan.cursor is None
         seen: list[Stored] = []
         while not seen:
             try:
                 page = await self._storage.history(plan)
             except NotFound:
-                raise missing(plan.key) from None
+                raise missing(key) from None
             seen = [stored for stored in page.resources if await self.sees(caller, decision, stored)]
             if page.cursor is None:
                 break
             # A page of hidden versions alone would tell that there are some.
             plan = replace(plan, cursor=page.cursor)
         if not seen and first:
-            raise missing(plan.key)
+            raise missing(key)
         return Page(resources=seen, cursor=page.cursor)
 
     async def sees(self, caller: Caller, decision: Decision, stored: Stored) -> bool:
@@ -65,10 +66,18 @@ class Reader:
             if stored.version == 1:
                 return False
             stored = await self._storage.read(stored.key, stored.version - 1)
-        if await self._contexts.hide(caller, stored):
+        if await self._hides(caller, stored):
             return False
         return decision.unconstrained or permits(
             decision, stored.key, stored.at, self._extractor.rows(loads(stored.json))
+        )
+
+    async def _hides(self, caller: Caller, stored: Stored) -> bool:
+        """Say whether a Binary's context hides a version: its own, or that of today, which may have been added since."""
+        if stored.key.type != "Binary":
+            return False
+        return await self._contexts.hide(caller, stored) or await self._contexts.hide(
+            caller, await self._storage.read(stored.key)
         )
 
 

@@ -12,7 +12,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from toro_core.channel import DETAILS, DETAILS_KEY, OVERHEAD, Tls, core_tls
-from toro_core.interceptors import Call, log_calls
+from toro_core.interceptors import CALLS, Call, log_calls
+from toro_core.log import LineLog
 from toro_core.rejections import InvalidArgument
 from toro_core.service import Service
 from toro_core.settings import Settings
@@ -41,7 +42,8 @@ async def serve_core(service: Service, settings: Settings) -> AsyncIterator[int]
             ("grpc.http2.min_ping_interval_without_data_ms", _PINGS_MS),
         ]
     )
-    server.add_generic_rpc_handlers((_Handlers(service.with_interceptors(log_calls)),))
+    log = LineLog(CALLS)
+    server.add_generic_rpc_handlers((_Handlers(service.with_interceptors(log_calls(log))),))
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     if settings.core_reflection:
@@ -55,6 +57,7 @@ async def serve_core(service: Service, settings: Settings) -> AsyncIterator[int]
     finally:
         await status.enter_graceful_shutdown()
         await server.stop(settings.shutdown_grace)
+        log.flush()
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:

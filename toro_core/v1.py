@@ -84,7 +84,7 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     ValidationMode,
 )
 from toro_core._gen.toro.v1.resource_service_pb2_grpc import ResourceServiceStub
-from toro_core.channel import Failure, GrpcTransport, Tls, open_channel
+from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channel
 
 __all__ = [
     "METHODS",
@@ -156,6 +156,7 @@ __all__ = [
     "ValidationMode",
     "bare_error",
     "connect",
+    "core_tls",
 ]
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]

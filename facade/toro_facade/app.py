@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from toro_core.log import LineLog
 from toro_core.settings import Settings
 from toro_core.v1 import Core, GetCapabilitiesResponse
-from toro_facade.access_log import AccessLog
+from toro_facade.access_log import ACCESS
 from toro_facade.bundles import exposure_of
 from toro_facade.exchange import Services
 from toro_facade.gateway import Gateway
@@ -35,7 +36,7 @@ def create_app(core: Core, settings: Settings, capabilities: GetCapabilitiesResp
         links=Links(settings),
         started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
-    log = AccessLog()
+    log = LineLog(ACCESS)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -43,7 +44,14 @@ def create_app(core: Core, settings: Settings, capabilities: GetCapabilitiesResp
         log.flush()
 
     gateway = Gateway(services, Routes(services.policy), log)
-    return Starlette(routes=[_Everything(gateway)], lifespan=lifespan)
+    return _App(routes=[_Everything(gateway)], lifespan=lifespan)
+
+
+class _App(Starlette):
+    """Starlette without the middleware that answers exceptions: the gateway lets none out, and passing it costs each request."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.router
 
 
 class _Everything(BaseRoute):

@@ -62,23 +62,16 @@ def serve(file: Path | None, started: Started | None = None, **flags: object) ->
 @click.option("--core", "core_address", metavar="ADDRESS", help="The core's gRPC address.")
 def facade(file: Path | None, **flags: object) -> None:
     """Serve the REST API before a core that runs elsewhere."""
-    from toro_core.v1 import Tls, connect
+    from toro_core.v1 import connect, core_tls
 
     settings = load(file, os.environ, flags)
     settings.check_http()
     if not settings.core_address:
         raise click.UsageError("say where the core is: --core ADDRESS")
     settings.check_grpc(settings.core_address)
-    tls = None
-    if settings.core_tls_certificate:
-        tls = Tls(
-            certificate=Path(settings.core_tls_certificate),
-            key=Path(settings.core_tls_key),
-            authority=Path(settings.core_tls_ca),
-        )
 
     def opened(settings: Settings) -> AbstractAsyncContextManager[Core]:
-        return connect(settings.core_address, max_body=settings.max_body, tls=tls)
+        return connect(settings.core_address, max_body=settings.max_body, tls=core_tls(settings))
 
     _run(_served(settings, opened, _announce), settings)
 
@@ -92,11 +85,15 @@ async def _served(
 
 
 def _announce(settings: Settings) -> None:
-    click.echo(f"Toro serves FHIR R4 at {settings.fhir_base()}, tokens at {settings.token_url()}; stop with Ctrl-C")
+    # Behind a proxy the URL says nothing about the port, which may have been free for the system to choose.
+    behind = f" behind {settings.host}:{settings.port}" if settings.base_url else ""
+    click.echo(
+        f"Toro serves FHIR R4 at {settings.fhir_base()}{behind}, tokens at {settings.token_url()}; stop with Ctrl-C"
+    )
 
 
 def _run(work: Coroutine[Any, Any, None], settings: Settings) -> None:
-    from toro_facade.log import configure
+    from toro_core.log import configure
 
     configure(settings.log_level)
     try:

@@ -12,8 +12,9 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from toro_core.log import LineLog
 from toro_core.v1 import CallError, Issue
-from toro_facade.access_log import AccessLog, Line
+from toro_facade.access_log import Line
 from toro_facade.answer import Answer
 from toro_facade.body import ClientGone
 from toro_facade.exchange import Exchange, Services
@@ -45,7 +46,7 @@ _GONE: Final = 499
 class Gateway:
     """Answers every path of the server."""
 
-    def __init__(self, services: Services, routes: Routes, log: AccessLog) -> None:
+    def __init__(self, services: Services, routes: Routes, log: LineLog) -> None:
         """Answer along these routes."""
         self._log = log
         self._services = services

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,6 @@ from toro_core.v1 import (
     Resource,
     SearchResourcesResponse,
 )
-from toro_facade.log import JsonLines
 from toro_facade.server import serving
 
 _TOKEN = "h." + urlsafe_b64encode(b'{"client_id":"partner-1"}').decode().rstrip("=") + ".s"
@@ -97,17 +95,6 @@ async def test_a_canary_in_every_place_of_a_request_reaches_no_log(
     assert len(await _lines(caplog)) == 9
     own = [record for record in caplog.records if not record.name.startswith("httpx")]
     assert not [record for record in own if "canary" in record.getMessage().lower()]
-
-
-def test_a_logged_exception_loses_its_message_and_keeps_its_place() -> None:
-    try:
-        raise ValueError("Jane Doe")
-    except ValueError:
-        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "broke", (), sys.exc_info())
-    line = JsonLines().format(record)
-    assert "Jane" not in line
-    assert json.loads(line)["exception"] == "ValueError"
-    assert json.loads(line)["place"].rpartition(":")[2].isdigit()
 
 
 async def test_the_last_lines_are_written_before_the_server_ends(core: Core, caplog: pytest.LogCaptureFixture) -> None:

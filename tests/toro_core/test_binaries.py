@@ -179,3 +179,15 @@ async def test_what_is_no_binary_has_no_content(core: Core, partner: Partner) ->
     head = parts[0].content
     assert (head.content_type, head.size, head.security_context) == ("text/plain", 5, "Patient/1")
     assert (head.resource.name, head.resource.etag, head.resource.json) == ("Binary/one", 'W/"1"', b"")
+
+
+@pytest.mark.usefixtures("binaries")
+async def test_a_context_that_is_added_hides_the_versions_before_it(local: Core, partner: Partner) -> None:
+    some = await partner.may("system/Binary.rs")
+    request = GetResourceRequest(name="Binary/open", version_id="1")
+    assert (await local.GetResource(request, metadata=some)).resource.name
+    context = {"securityContext": {"reference": "Patient/1"}}
+    await put(partner, resourceType="Binary", id="open", contentType="text/plain", data="aGVsbG8=", **context)
+    with pytest.raises(CallError) as caught:
+        await local.GetResource(request, metadata=some)
+    assert caught.value.reason == "RESOURCE_NOT_FOUND"

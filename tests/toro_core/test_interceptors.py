@@ -15,7 +15,8 @@ from toro_core.auth.authority import Authority
 from toro_core.auth.errors import InvalidToken
 from toro_core.auth.scopes import grants_of
 from toro_core.caller import Caller
-from toro_core.interceptors import Call, chain, deadlines, errors, identify, log_calls
+from toro_core.interceptors import CALLS, Call, chain, deadlines, errors, identify, log_calls
+from toro_core.log import LineLog
 from toro_core.v1 import METHODS, CallError, GetKeysRequest, Metadata
 
 REQUEST = GetKeysRequest()
@@ -97,7 +98,8 @@ async def test_who_cancels_hears_of_no_error() -> None:
     async def act(call: Call, request: Message) -> None:
         await asyncio.sleep(30)
 
-    task = asyncio.ensure_future(chain((log_calls, errors, deadlines), act)(call(deadline=20), REQUEST))
+    log = LineLog(CALLS)
+    task = asyncio.ensure_future(chain((log_calls(log), errors, deadlines), act)(call(deadline=20), REQUEST))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -138,19 +140,22 @@ async def test_every_method_needs_a_token_but_the_three_that_say_so(method: str)
 async def test_a_call_is_one_line_of_json(
     caplog: pytest.LogCaptureFixture, raised: Exception | None, status: str
 ) -> None:
-    caplog.set_level(logging.INFO, "toro.core.calls")
+    caplog.set_level(logging.INFO, CALLS)
 
     async def act(call: Call, request: Message) -> None:
         if raised:
             raise raised
 
-    asked = chain((log_calls, errors, identify(cast(Authority, OneToken()))), act)
+    log = LineLog(CALLS)
+    asked = chain((log_calls(log), errors, identify(cast(Authority, OneToken()))), act)
     metadata = (("authorization", "Bearer good"), ("x-request-id", "r1"))
     try:
         await asked(call(metadata=metadata), REQUEST)
     except CallError:
         assert raised
-    [line] = [json.loads(record.getMessage()) for record in caplog.records if record.name == "toro.core.calls"]
+    assert CALLS not in {record.name for record in caplog.records}, "lines are written together"
+    log.flush()
+    [line] = [json.loads(record.getMessage()) for record in caplog.records if record.name == CALLS]
     assert line.pop("ms") >= 0
     assert line.pop("time").endswith("Z")
     assert line == {"request_id": "r1", "client_id": "partner", "method": "GetResource", "status": status}
