@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from toro_core.access import Access, Decision, Forbidden, sees_everything
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
@@ -77,12 +78,13 @@ class Searcher:
         self._page_size = page_size
         self._joins = Joins(storage, extractor)
         self._includer = Includer(storage, extractor, access)
+        self._contexts = SecurityContexts(storage, extractor, access)
 
     async def search(self, caller: Caller, search: Search) -> Found:
         """Answer the first page. Raises Forbidden, InvalidSearch, TooCostly."""
         asked = await self._asked(caller, search)
         found, cursor = await self._page(asked.plans, None)
-        total = await self._total(asked, len(found), cursor)
+        total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
         return await self._answer(caller, search, asked, found, cursor, total)
 
     async def follow(self, caller: Caller, search: Search, token: str) -> Found:
@@ -176,6 +178,8 @@ class Searcher:
         total: int | None,
     ) -> Found:
         query = asked.query
+        if self._hides(caller, asked):
+            found = [stored for stored in found if not await self._contexts.hide(caller, stored)]
         included, issues = await self._includer.included(
             caller,
             found,
@@ -191,6 +195,11 @@ class Searcher:
             issues=(*asked.issues, *issues),
             applied=asked.applied,
         )
+
+    @staticmethod
+    def _hides(caller: Caller, asked: _Asked) -> bool:
+        """Say whether resources may be hidden that match: then their number is nobody's to know."""
+        return any(plan.type == "Binary" for plan in asked.plans) and not sees_everything(caller)
 
     def _shown(self, query: Query, resources: Sequence[Stored]) -> Sequence[Stored]:
         subset = Subset(self._definitions, query.summary, query.elements)
