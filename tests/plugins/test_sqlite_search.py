@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -437,6 +438,23 @@ def _heavy(n: int, size: int) -> Any:
         orders=(OrderRow("key", n % 3, n % 3),),
     )
     return write(f"r{n}", rows, note="x" * size)
+
+
+async def test_a_search_that_takes_long_moves_to_a_thread_wherever_it_is_stopped(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Groups are looked at in Python inside a statement, and the names in them are looked up by statements of their own.
+    rows = {
+        f"r{n}": Rows(groups=(GroupRow("group", Rows(tokens=(TokenRow("code", f"system-{n}", "x"),))),))
+        for n in range(40)
+    }
+    await create(storage, rows)
+    plan = SearchPlan(type=TYPE, criterion=Composite(param="group", criteria=(Token(param="code", code="x"),)))
+    monkeypatch.setattr("toro_sqlite.readers._INLINE_STEPS", 7)
+    for looks in range(60):
+        ticks = iter((*(0.0,) * (looks + 1), 9.0))
+        monkeypatch.setattr("toro_sqlite.readers.time", SimpleNamespace(monotonic=lambda ticks=ticks: next(ticks, 0.0)))
+        assert await storage.count(plan) == 40
 
 
 async def test_searches_side_by_side_ask_their_own_questions(storage: Storage) -> None:
