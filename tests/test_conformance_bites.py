@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from toro_core.errors import PreconditionFailed, StateConflict, StorageError
+from toro_core.errors import PreconditionFailed, StateConflict, StorageError, Unsupported
 from toro_core.search.plan import (
     MISSING,
     AllOf,
@@ -35,17 +36,21 @@ from toro_core.search.plan import (
 from toro_core.storage import (
     ANY,
     Absent,
+    Body,
     Capability,
     HistoryPlan,
     Indexed,
     Key,
+    Loading,
     Page,
     Rows,
+    ScanPlan,
     StateRecord,
     Storage,
     Stored,
     TokenRow,
     Version,
+    Watermark,
     Write,
 )
 from toro_core.testing import StorageConformance
@@ -83,6 +88,20 @@ class Sound:
 
     async def history(self, plan: HistoryPlan) -> Page:
         return await self.storage.history(plan)
+
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.scan(plan):
+            yield batch
+
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.changes(after):
+            yield batch
+
+    async def watermark(self) -> Watermark:
+        return await self.storage.watermark()
+
+    async def load(self, versions: Sequence[Loading]) -> None:
+        await self.storage.load(versions)
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
@@ -135,7 +154,7 @@ class SharesNoSequence(Sound):
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
         stored = await self.storage.commit(writes)
-        return [dataclasses.replace(each, seq=next(self._numbers)) for each in stored]
+        return [each._replace(seq=next(self._numbers)) for each in stored]
 
 
 class StopsHalfWayWhenCancelled(Sound):
@@ -174,7 +193,7 @@ class ReadsInItsOwnOrder(Sound):
 class ParsesJson(Sound):
     async def read(self, key: Key, version: int | None = None) -> Stored:
         stored = await self.storage.read(key, version)
-        return dataclasses.replace(stored, json=json.dumps(json.loads(stored.json)).encode() if stored.json else b"")
+        return stored._replace(json=json.dumps(json.loads(stored.json)).encode() if stored.json else b"")
 
 
 class PagesByOffset(Sound):
@@ -463,6 +482,84 @@ class TakesPrefixesForPatterns(Sound):
         return await self.storage.list_state(prefix.partition("%")[0])
 
 
+class ScansWhatIsCurrentNow(Sound):
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.scan(plan):
+            current = await self.storage.read_many([stored.key for stored in batch])
+            yield [stored for stored in current if stored]
+
+
+class ScansBeyondItsEnd(Sound):
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.scan(dataclasses.replace(plan, up_to=None)):
+            yield batch
+
+
+class CutsCommits(Sound):
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.changes(after):
+            for stored in batch:
+                yield [stored]
+
+
+class FeedsCurrentVersionsAlone(Sound):
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.changes(after):
+            current = await self.storage.read_many([stored.key for stored in batch])
+            yield [stored for stored in batch if stored in current]
+
+
+class FeedsFromOneLater(Sound):
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.changes(after + 1 if after else after):
+            yield batch
+
+
+class TakesTheClockForItsWatermark(Sound):
+    """The time is the clock's, so that a commit in the same millisecond is on both sides of it."""
+
+    async def watermark(self) -> Watermark:
+        last = [stored async for batch in self.storage.changes(0) for stored in batch]
+        return Watermark(seq=last[-1].seq if last else 0, at=(last[-1].at if last else 0) + 10)
+
+
+class OrdersHistoriesByResource(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        page = await self.storage.history(plan)
+        return Page(resources=sorted(page.resources, key=lambda stored: stored.key), cursor=page.cursor)
+
+
+class TakesUntilForInclusive(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        until = None if plan.until is None else plan.until + 1
+        return await self.storage.history(dataclasses.replace(plan, until=until))
+
+
+class ForgetsWhenVersionsEnded(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        return await self.storage.history(dataclasses.replace(plan, current_after=None))
+
+
+class LoadsIntoWhatIsThere(Sound):
+    async def load(self, versions: Sequence[Loading]) -> None:
+        with contextlib.suppress(Unsupported):
+            await self.storage.load(versions)
+
+
+class LoadsWithoutRows(Sound):
+    async def load(self, versions: Sequence[Loading]) -> None:
+        await self.storage.load([each._replace(rows=each.rows and Rows()) for each in versions])
+
+
+class LoadsAsCommits(Sound):
+    """The versions are there, and with numbers of their own."""
+
+    async def load(self, versions: Sequence[Loading]) -> None:
+        for stored, rows in versions:
+            body = None if stored.deleted else Body(before=b'{"meta":{', after=b"}}")
+            await self.storage.commit([Write(key=stored.key, body=body, rows=rows or Rows())])
+
+
 BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (
         CommitsOneByOne,
@@ -524,6 +621,21 @@ BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (HidesWhatItCan, "test_an_expired_record_counts_as_absent", {}),
     (KeepsStateForEver, "test_an_expired_record_counts_as_absent", {}),
     (RacesOverState, "test_exactly_one_of_many_racing_puts_wins", {}),
+    (ScansWhatIsCurrentNow, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
+    (ScansWhatIsCurrentNow, "test_a_scan_goes_on_as_it_began_whatever_is_written_meanwhile", {}),
+    (ScansBeyondItsEnd, "test_a_scan_may_be_cut_into_parts", {}),
+    (CutsCommits, "test_a_batch_is_whole_commits", {}),
+    (FeedsCurrentVersionsAlone, "test_changes_are_every_version_in_commit_order", {}),
+    (FeedsFromOneLater, "test_changes_that_come_while_many_write_miss_nothing", {}),
+    (TakesTheClockForItsWatermark, "test_the_watermark_parts_what_is_there_from_what_comes", {}),
+    (OrdersHistoriesByResource, "test_the_history_of_types_and_of_all_is_newest_first", {}),
+    (TakesUntilForInclusive, "test_a_history_may_be_narrowed_to_a_time", {}),
+    (ForgetsWhenVersionsEnded, "test_a_history_may_be_narrowed_to_a_time", {}),
+    (LoadsIntoWhatIsThere, "test_what_is_not_empty_takes_nothing_over", {}),
+    (LoadsWithoutRows, "test_what_is_loaded_is_as_it_was_elsewhere", {}),
+    (LoadsAsCommits, "test_what_is_loaded_is_as_it_was_elsewhere", {}),
+    (HidesWhatItCan, "test_changes_are_every_version_in_commit_order", {}),
+    (HidesWhatItCan, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
     (TakesPrefixesForPatterns, "test_records_are_listed_by_prefix_in_key_order", {}),
 ]
 

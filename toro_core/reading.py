@@ -36,23 +36,24 @@ class Reader:
             raise Gone
         return stored
 
-    async def versions(self, caller: Caller, plan: HistoryPlan) -> Page:
-        """Return a page of versions, deletions included. Raises Forbidden, NotFound."""
-        decision = self._access.decide(caller, plan.key.type, "r")
+    async def versions(self, caller: Caller, key: Key, plan: HistoryPlan) -> Page:
+        """Return a page of a resource's versions, deletions included. Raises Forbidden, NotFound."""
+        decision = self._access.decide(caller, key.type, "r")
+        plan = replace(plan, key=key)
         first = plan.cursor is None
         seen: list[Stored] = []
         while not seen:
             try:
                 page = await self._storage.history(plan)
             except NotFound:
-                raise missing(plan.key) from None
+                raise missing(key) from None
             seen = [stored for stored in page.resources if await self.sees(decision, stored)]
             if page.cursor is None:
                 break
             # A page of hidden versions alone would tell that there are some.
             plan = replace(plan, cursor=page.cursor)
         if not seen and first:
-            raise missing(plan.key)
+            raise missing(key)
         return Page(resources=seen, cursor=page.cursor)
 
     async def sees(self, decision: Decision, stored: Stored) -> bool:

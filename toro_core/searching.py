@@ -196,7 +196,7 @@ class Searcher:
         subset = Subset(self._definitions, query.summary, query.elements)
         if subset.whole:
             return resources
-        return [replace(stored, json=subset(stored.json)) for stored in resources]
+        return [stored._replace(json=subset(stored.json)) for stored in resources]
 
     async def _following(self, caller: Caller, search: Search, asked: _Asked, cursor: Cursor | None) -> str:
         if cursor is None:

@@ -200,8 +200,8 @@ class Service:
             raise InvalidArgument("page_size is negative; leave it out or send a positive number.")
         max_bytes = _accepted(request.max_bytes)
         limit = min(request.page_size or settings.page_size, settings.page_size_max)
-        plan = HistoryPlan(key=key, limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
-        page = await self._parts.reader.versions(caller, plan)
+        plan = HistoryPlan(limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
+        page = await self._parts.reader.versions(caller, key, plan)
         answer = ListVersionsResponse()
         for stored in page.resources:
             answer.versions.append(message(stored, max_bytes=max_bytes))

@@ -6,7 +6,7 @@ Past 250 lines so that a plugin's author finds the whole contract on one page.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -29,6 +29,7 @@ __all__ = [
     "HistoryPlan",
     "Indexed",
     "Key",
+    "Loading",
     "NumberRow",
     "OpenStorage",
     "OrderRow",
@@ -36,6 +37,7 @@ __all__ = [
     "QuantityRow",
     "ReferenceRow",
     "Rows",
+    "ScanPlan",
     "StateRecord",
     "Storage",
     "Stored",
@@ -43,16 +45,19 @@ __all__ = [
     "TokenRow",
     "UriRow",
     "Version",
+    "Watermark",
     "Write",
     "instant",
     "stamp",
 ]
 
-Capability = Literal["transactions", "history", "state_ttl", "joins"]
+Capability = Literal["transactions", "history", "state_ttl", "joins", "ordered_changes", "snapshot_scan"]
 """An observable property of a storage instance, as configured:
 
 transactions: a commit of several writes is all or nothing; history: past versions can be read; state_ttl: state records expire;
-joins: plans may hold Chain and Has, which the core replaces by lists of ids otherwise.
+joins: plans may hold Chain and Has, which the core replaces by lists of ids otherwise; ordered_changes: `changes` and histories of
+more than one resource are in commit order and miss nothing below the watermark; snapshot_scan: a scan sees the storage as it was
+at a sequence, whatever is written meanwhile.
 """
 
 
@@ -176,8 +181,7 @@ class Body:
     after: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(NamedTuple):
     """One version of a resource. `seq` orders commits, `at` is milliseconds since 1970 UTC; a tombstone's `json` is empty."""
 
     key: Key
@@ -251,12 +255,65 @@ class Indexed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPlan:
-    """The versions of one resource, newest first, from after `cursor`."""
+    """The versions of one resource, of some types or of all, newest commit first, from after `cursor`.
 
-    key: Key
+    Of one commit's versions the later is the newer. `since` and `until` are milliseconds since 1970 UTC.
+    """
+
+    key: Key | None = None
+    types: tuple[str, ...] = ()
+    """Without a key: these types alone; empty stands for all."""
+    since: int | None = None
+    """Versions written at this time or later."""
+    until: int | None = None
+    """Versions written before this time."""
+    current_after: int | None = None
+    """Versions that no other had replaced by this time: the current ones, and those replaced later than it."""
     limit: int = 50
     max_bytes: int = 4_000_000
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanPlan:
+    """The versions that were current at the sequence `as_of`, in commit order, from after `after`.
+
+    A version is current at S where its own sequence is at most S and its successor's, if any, is greater. Tombstones are versions.
+    """
+
+    as_of: int
+    types: tuple[str, ...] = ()
+    """These types alone; empty stands for all."""
+    since: int | None = None
+    """Versions written later than this, in milliseconds since 1970 UTC."""
+    after: int = 0
+    """Versions of commits with a greater sequence: where a scan goes on, and where a partition begins."""
+    up_to: int | None = None
+    """Versions of commits with at most this sequence: where a partition ends."""
+    max_bytes: int = 1_000_000
+    """About the size of a batch. A batch holds whole commits, so that the last sequence seen is where to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """Where the storage has come to: nothing can appear any more with a sequence of at most `seq`, nor at a time of at most `at`.
+
+    Every version with a sequence of at most `seq` was written at `at` (milliseconds since 1970 UTC) or before, every other later,
+    whatever the clock does: the storage keeps the time it has named from being given to a later commit.
+    """
+
+    seq: int
+    at: int
+
+
+class Loading(NamedTuple):
+    """A version as another storage had it: its number, sequence, time and bytes are kept.
+
+    `rows` are its index rows where it is the resource's current version and not a tombstone, else None.
+    """
+
+    stored: Stored
+    rows: Rows | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +370,26 @@ class Storage(Protocol):
         """Count all resources of the plan, whatever its limit and cursor; stop at `at_most`."""
 
     async def history(self, plan: HistoryPlan) -> Page:
-        """Return versions, tombstones included. Raises NotFound where the resource never existed."""
+        """Return versions, tombstones included. Raises NotFound where the plan's key never existed."""
+
+    def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        """Yield the plan's versions in batches of whole commits; an empty batch may come between. No lock outlives a batch."""
+
+    def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        """Yield every version of the commits after this sequence, up to the watermark, in commit order and batches as `scan` does.
+
+        It ends there; who wants more calls again with the last sequence seen.
+        """
+
+    async def watermark(self) -> Watermark:
+        """Return where the storage has come to, everything answered so far included."""
+
+    async def load(self, versions: Sequence[Loading]) -> None:
+        """Take over versions of another storage, all or none, durably: whole commits, in commit order.
+
+        A version that is there already, byte for byte, is passed over, so that a broken migration goes on; the next commit's
+        sequence and time follow the greatest loaded. Raises Unsupported where the storage holds anything else.
+        """
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None

@@ -10,13 +10,28 @@ from functools import partial
 
 from toro_core.errors import StorageBusy
 from toro_core.search.plan import SearchPlan
-from toro_core.storage import Capability, HistoryPlan, Indexed, Key, Page, StateRecord, Storage, Stored, Write
-from toro_sqlite import pages, reads, state
+from toro_core.storage import (
+    Capability,
+    HistoryPlan,
+    Indexed,
+    Key,
+    Loading,
+    Page,
+    ScanPlan,
+    StateRecord,
+    Storage,
+    Stored,
+    Watermark,
+    Write,
+)
+from toro_sqlite import feeds, pages, reads, state
 from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
 from toro_sqlite.explain import explain
 from toro_sqlite.faults import fault
+from toro_sqlite.loading import load
 from toro_sqlite.location import database_path, prepare
+from toro_sqlite.names import Names
 from toro_sqlite.query import leaves
 from toro_sqlite.readers import Readers
 from toro_sqlite.reindexing import reindex
@@ -24,6 +39,7 @@ from toro_sqlite.writer import Writer
 
 __all__ = ["SqliteStorage", "open_sqlite"]
 
+_CHANGES_BYTES = 1_000_000
 _INLINE_KEYS = 100
 """Keys, or parts of a criterion, up to which looking each up is still quick."""
 
@@ -58,7 +74,9 @@ async def open_sqlite(url: str, *, lock_seconds: float = 5.0, max_bytes: int | N
 class SqliteStorage:
     """One database: a writer's thread and readers."""
 
-    capabilities: frozenset[Capability] = frozenset(("transactions", "history", "state_ttl", "joins"))
+    capabilities: frozenset[Capability] = frozenset(
+        ("transactions", "history", "state_ttl", "joins", "ordered_changes", "snapshot_scan")
+    )
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         """Serve over these, which the caller closes."""
@@ -105,7 +123,40 @@ class SqliteStorage:
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""
-        return await self._readers.soon(lambda names: reads.history(names, plan))
+        key = plan.key
+        if key is None:
+            return await self._readers.soon(lambda names: feeds.history_of_types(names, plan))
+        return await self._readers.soon(lambda names: reads.history(names, key, plan))
+
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        """Yield what was current at a sequence."""
+        async for versions in self._walk(feeds.walk_scan(plan)):
+            yield versions
+
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        """Yield every version of later commits."""
+        last = self._readers.now(feeds.last_seq)
+        if last > after:
+            async for versions in self._walk(feeds.walk_changes(after, last, _CHANGES_BYTES)):
+                yield versions
+
+    async def watermark(self) -> Watermark:
+        """Return where the commits have come to."""
+        return await self._writer.submit(lambda transaction: transaction.seal())
+
+    async def load(self, versions: Sequence[Loading]) -> None:
+        """Take over another storage's versions."""
+        versions = tuple(versions)
+        if versions:
+            await self._writer.submit(lambda transaction: load(transaction, versions), weight=len(versions))
+
+    async def _walk(self, walk: feeds.Walk) -> AsyncIterator[list[Stored]]:
+        batch = await self._readers.later(lambda names: walk(names, None))
+        while batch.vid is not None:
+            yield batch.versions
+            batch = await self._readers.later(partial(_next, walk, batch.vid))
+        if batch.versions:
+            yield batch.versions
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
@@ -124,3 +175,7 @@ class SqliteStorage:
     async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
         """Delete a state record."""
         return await self._writer.submit(lambda transaction: state.delete_state(transaction, key, if_revision))
+
+
+def _next(walk: feeds.Walk, vid: int, names: Names) -> feeds.Batch:
+    return walk(names, vid)

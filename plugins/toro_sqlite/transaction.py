@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from toro_core.storage import Watermark
 from toro_sqlite.new_names import NewNames
 
 __all__ = ["Transaction", "now"]
@@ -32,6 +33,16 @@ class Transaction:
         self.seq += 1
         self.at = max(self.at, now())
         return self.seq, self.at
+
+    def reach(self, seq: int, at: int) -> None:
+        """Have the clock say at least this; what comes next is later."""
+        self.seq, self.at = max(self.seq, seq), max(self.at, at)
+
+    def seal(self) -> Watermark:
+        """Return where the commits have come to; those that follow get a later time."""
+        sealed = max(self.at, now())
+        self.at = sealed + 1
+        return Watermark(seq=self.seq, at=sealed)
 
     def finish(self) -> None:
         """Keep the clock; COMMIT follows."""

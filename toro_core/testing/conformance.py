@@ -9,7 +9,9 @@ from toro_core.testing.conditions import ConditionConformance
 from toro_core.testing.criteria import CriteriaConformance
 from toro_core.testing.differential import DifferentialConformance
 from toro_core.testing.durability import DurabilityConformance
+from toro_core.testing.feeds import FeedConformance
 from toro_core.testing.histories import HistoryConformance
+from toro_core.testing.loads import LoadConformance
 from toro_core.testing.pages import PageConformance
 from toro_core.testing.reads import ReadConformance
 from toro_core.testing.reindexing import ReindexConformance
@@ -25,6 +27,8 @@ class StorageConformance(
     CommitConformance,
     ConditionConformance,
     HistoryConformance,
+    FeedConformance,
+    LoadConformance,
     SearchConformance,
     CriteriaConformance,
     PageConformance,

@@ -5,10 +5,11 @@ It keeps everything in memory and looks at every resource of a type, with `toro_
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from toro_core.errors import (
     AlreadyExists,
@@ -19,6 +20,7 @@ from toro_core.errors import (
     StateConflict,
     StillReferenced,
     TargetMissing,
+    Unsupported,
 )
 from toro_core.search.evaluate import matches, places, sort_value
 from toro_core.search.plan import SearchPlan
@@ -29,11 +31,14 @@ from toro_core.storage import (
     HistoryPlan,
     Indexed,
     Key,
+    Loading,
     Page,
     Rows,
+    ScanPlan,
     StateRecord,
     Stored,
     Version,
+    Watermark,
     Write,
     stamp,
 )
@@ -55,12 +60,15 @@ class MemoryStorage:
 
     def __init__(self, *, without: Iterable[Capability] = ()) -> None:
         """Begin empty."""
-        every: set[Capability] = {"transactions", "history", "state_ttl", "joins"}
+        every: set[Capability] = set(get_args(Capability))
         self.capabilities: Final[frozenset[Capability]] = frozenset(every - set(without))
         self._resources: dict[Key, _Resource] = {}
         self._state: dict[str, StateRecord] = {}
         self._seq = 0
         self._at = 0
+        self._sealed = -1
+        self._order: dict[tuple[Key, int], int] = {}
+        """When each version came among all."""
 
     # Resources among which chains look
 
@@ -94,7 +102,7 @@ class MemoryStorage:
             for write in writes
         }
         self._seq += 1
-        self._at = max(self._at, time.time_ns() // 1_000_000)
+        self._at = max(self._at, self._sealed + 1, time.time_ns() // 1_000_000)
         try:
             self._check_before(writes)
             stored = [self._write(write) for write in writes]
@@ -150,8 +158,13 @@ class MemoryStorage:
             deleted=write.body is None,
             json=b"" if write.body is None else stamp(write.body, number, self._at),
         )
-        self._resources[write.key] = _Resource(write.rows, [*versions, stored])
+        self._keep(stored, write.rows)
         return stored
+
+    def _keep(self, stored: Stored, rows: Rows) -> None:
+        before = self._resources.get(stored.key)
+        self._resources[stored.key] = _Resource(rows, [*(before.versions if before else ()), stored])
+        self._order[stored.key, stored.version] = len(self._order)
 
     async def reindex(self, indexed: Sequence[Indexed]) -> None:
         """Replace the rows of resources that are still at their version."""
@@ -190,18 +203,75 @@ class MemoryStorage:
                 yield key, at, rows
 
     async def history(self, plan: HistoryPlan) -> Page:
-        """Return versions, newest first; the cursor is the last one's number."""
-        if plan.key not in self._resources:
+        """Return versions, newest first; the cursor says how many of all versions are older than the page."""
+        if plan.key is not None and plan.key not in self._resources:
             raise NotFound
+        log = self._log()
         page: list[Stored] = []
         size = 0
-        start = int(plan.cursor[0] or 0) if plan.cursor else len(self._resources[plan.key].versions) + 1
-        for stored in reversed(self._resources[plan.key].versions[: start - 1]):
+        start = int(plan.cursor[0] or 0) if plan.cursor else len(log)
+        for place in range(start - 1, -1, -1):
+            stored, ended = log[place]
+            if not _in_history(plan, stored, ended):
+                continue
             size += len(stored.json)
             if page and (len(page) >= plan.limit or size > plan.max_bytes):
-                return Page(resources=page, cursor=(page[-1].version,))
+                return Page(resources=page, cursor=(place + 1,))
             page.append(stored)
         return Page(resources=page, cursor=None)
+
+    def _log(self) -> list[tuple[Stored, Stored | None]]:
+        """Return every version in commit order, each with the one that replaced it."""
+        pairs = [
+            pair
+            for found in self._resources.values()
+            for pair in itertools.zip_longest(found.versions, found.versions[1:])
+        ]
+        return sorted(pairs, key=lambda pair: (pair[0].seq, self._order[pair[0].key, pair[0].version]))
+
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        """Yield what was current at a sequence."""
+        for commit in self._commits():
+            versions = [
+                stored
+                for stored, ended in commit
+                if plan.after < stored.seq <= min(plan.as_of, stored.seq if plan.up_to is None else plan.up_to)
+                and (ended is None or ended.seq > plan.as_of)
+                and (not plan.types or stored.key.type in plan.types)
+                and (plan.since is None or stored.at > plan.since)
+            ]
+            if versions:
+                yield versions
+
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        """Yield later commits, each by itself."""
+        for commit in self._commits():
+            if commit[0][0].seq > after:
+                yield [stored for stored, _ in commit]
+
+    def _commits(self) -> list[list[tuple[Stored, Stored | None]]]:
+        return [list(commit) for _, commit in itertools.groupby(self._log(), key=lambda pair: pair[0].seq)]
+
+    async def watermark(self) -> Watermark:
+        """Return where the commits have come to; the next gets a later time."""
+        self._sealed = max(self._at, time.time_ns() // 1_000_000)
+        return Watermark(seq=self._seq, at=self._sealed)
+
+    async def load(self, versions: Sequence[Loading]) -> None:
+        """Take over what is not there yet, having looked at all of it."""
+        reached, known = self._seq, {key: len(found.versions) for key, found in self._resources.items()}
+        new = []
+        for stored, rows in versions:
+            if stored.version <= known.get(stored.key, 0):
+                if self._resources[stored.key].versions[stored.version - 1] != stored:
+                    raise Unsupported
+            elif stored.seq <= reached:
+                raise Unsupported
+            else:
+                new.append((stored, rows))
+        for stored, rows in new:
+            self._keep(stored, rows or Rows())
+            self._seq, self._at = stored.seq, stored.at
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
@@ -235,6 +305,15 @@ class MemoryStorage:
     def _expect_revision(record: StateRecord | None, if_revision: int | None) -> None:
         if if_revision is not None and if_revision != (record.revision if record else 0):
             raise StateConflict
+
+
+def _in_history(plan: HistoryPlan, stored: Stored, ended: Stored | None) -> bool:
+    return (
+        (stored.key == plan.key if plan.key else not plan.types or stored.key.type in plan.types)
+        and (plan.since is None or stored.at >= plan.since)
+        and (plan.until is None or stored.at < plan.until)
+        and (plan.current_after is None or ended is None or ended.at > plan.current_after)
+    )
 
 
 def _place(plan: SearchPlan, values: Sequence[Any]) -> tuple[Any, str]:
