@@ -20,7 +20,7 @@ from toro_core.definitions import Definitions
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
-from toro_core.resources import known_type, message, parse_name, parse_version
+from toro_core.resources import fill, known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search_messages import asked_search, search_answer
@@ -204,7 +204,7 @@ class Service:
         page = await self._parts.reader.versions(caller, key, plan)
         answer = ListVersionsResponse()
         for stored in page.resources:
-            answer.versions.append(message(stored, max_bytes=max_bytes))
+            fill(answer.versions.add(), stored, max_bytes=max_bytes)
         if page.cursor is not None:
             following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
             answer.next_page_token = await tokens.seal(following)
