@@ -149,7 +149,7 @@ class Searcher:
             (plan,) = plans
             if not plan.limit:
                 return [], None
-            page = await self._storage.search(replace(plan, cursor=after))
+            page = await self._storage.search(plan if after is None else replace(plan, cursor=after))
             return list(page.resources), page.cursor
         found: list[Stored] = []
         limit, left = plans[0].limit, plans[0].max_bytes
@@ -176,21 +176,23 @@ class Searcher:
         total: int | None,
     ) -> Found:
         query = asked.query
-        included, issues = await self._includer.included(
-            caller,
-            found,
-            query.includes,
-            readable=search.readable,
-            max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
-        )
+        included, issues = await self._included(caller, search, query, found)
         return Found(
             matches=self._shown(query, found),
-            included=self._shown(replace(query, elements=()), included),
+            included=self._shown(replace(query, elements=()), included) if included else (),
             next_page_token=await self._following(caller, search, asked, cursor),
             total=total,
             issues=(*asked.issues, *issues),
             applied=asked.applied,
         )
+
+    async def _included(
+        self, caller: Caller, search: Search, query: Query, found: Sequence[Stored]
+    ) -> tuple[Sequence[Stored], Sequence[Issue]]:
+        if not query.includes:
+            return (), ()
+        left = _PAGE_BYTES - sum(len(stored.json) for stored in found)
+        return await self._includer.included(caller, found, query.includes, readable=search.readable, max_bytes=left)
 
     def _shown(self, query: Query, resources: Sequence[Stored]) -> Sequence[Stored]:
         subset = Subset(self._definitions, query.summary, query.elements)
