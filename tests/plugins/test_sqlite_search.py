@@ -288,6 +288,29 @@ async def test_dates_are_found_by_the_order_only_while_all_that_have_a_place_in_
     await check("never", "placed", "now")
 
 
+async def test_two_that_write_do_not_forget_each_others_dates(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/toro.db"
+
+    async def check(storages: Iterable[Storage], late: set[str], issued: set[str]) -> None:
+        for one in storages:
+            plan = SearchPlan(type=TYPE, criterion=Period(param="date", prefix="gt", low=240, high=250))
+            assert await found(one, plan) == late
+            plan = SearchPlan(type=TYPE, criterion=Period(param="issued", prefix="le", low=200, high=201))
+            assert await found(one, plan) == issued
+
+    near, far = (DateRow("date", 100, 103),), (DateRow("date", 50, 300),)
+    async with open_sqlite(url) as first, open_sqlite(url) as second:
+        # The first of a type says which dates all of it have; both writers see such a first one.
+        await create(first, {"gone": Rows(sort=100, dates=near)})
+        await first.commit([delete("gone")])
+        await create(second, {"issued": Rows(sort=100, dates=(*near, DateRow("issued", 100, 101)))})
+        await create(first, {"near": Rows(sort=100, dates=near)})
+        await check((first, second), set(), {"issued"})
+        await create(second, {"far": Rows(sort=100, dates=far)})
+        await create(first, {"nearer": Rows(sort=100, dates=(DateRow("date", 101, 104),))})
+        await check((first, second), {"far"}, {"issued"})
+
+
 async def test_too_many_to_sort_are_refused(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toro_sqlite.keyed._MOST", 20)
     await create(storage, {f"r{n}": Rows(sort=1, orders=(OrderRow("key", n, n),)) for n in range(25)})
