@@ -151,7 +151,7 @@ class Searcher:
             (plan,) = plans
             if not plan.limit:
                 return [], None
-            page = await self._storage.search(replace(plan, cursor=after))
+            page = await self._storage.search(plan if after is None else replace(plan, cursor=after))
             return list(page.resources), page.cursor
         found: list[Stored] = []
         limit, left = plans[0].limit, plans[0].max_bytes
@@ -180,16 +180,10 @@ class Searcher:
         query = asked.query
         if self._hides(caller, asked):
             found = [stored for stored in found if not await self._contexts.hide(caller, stored)]
-        included, issues = await self._includer.included(
-            caller,
-            found,
-            query.includes,
-            readable=search.readable,
-            max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
-        )
+        included, issues = await self._included(caller, search, query, found)
         return Found(
             matches=self._shown(query, found),
-            included=self._shown(replace(query, elements=()), included),
+            included=self._shown(replace(query, elements=()), included) if included else (),
             next_page_token=await self._following(caller, search, asked, cursor),
             total=total,
             issues=(*asked.issues, *issues),
@@ -200,6 +194,14 @@ class Searcher:
     def _hides(caller: Caller, asked: _Asked) -> bool:
         """Say whether resources may be hidden that match: then their number is nobody's to know."""
         return any(plan.type == "Binary" for plan in asked.plans) and not sees_everything(caller)
+
+    async def _included(
+        self, caller: Caller, search: Search, query: Query, found: Sequence[Stored]
+    ) -> tuple[Sequence[Stored], Sequence[Issue]]:
+        if not query.includes:
+            return (), ()
+        left = _PAGE_BYTES - sum(len(stored.json) for stored in found)
+        return await self._includer.included(caller, found, query.includes, readable=search.readable, max_bytes=left)
 
     def _shown(self, query: Query, resources: Sequence[Stored]) -> Sequence[Stored]:
         subset = Subset(self._definitions, query.summary, query.elements)
