@@ -17,6 +17,7 @@ __all__ = ["Incoming", "Refused", "find_files", "read_file"]
 
 _LINES = (".ndjson", ".jsonl")
 _ENDINGS = (*_LINES, ".json")
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,17 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
+            found += sorted(file for file in path.rglob("*") if _is_data(file) and file.is_file())
         elif path.is_file():
             found.append(path)
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
     return found
+
+
+def _is_data(path: Path) -> bool:
+    """Leave out the manifest that lies beside the files of a bulk export."""
+    return _kind(path) is not None and path.name != _MANIFEST
 
 
 def _kind(path: Path) -> str | None:

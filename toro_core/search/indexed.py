@@ -19,10 +19,12 @@ from toro_core.search.layout import Layout, Searchable
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import Storage
 
-__all__ = ["COMPARTMENT", "Rules", "rules_of", "settle", "store_rules"]
+__all__ = ["COMPARTMENT", "STATE_PREFIX", "Rules", "rules_of", "settle", "store_rules"]
 
 COMPARTMENT: Final = "_compartment"
 """Stands among a type's parameters for which patients' compartments its resources lie in."""
+STATE_PREFIX: Final = "search/"
+"""Begins the keys of the state records on indexing, which are true of this storage alone."""
 _KEY: Final = "search/rules"
 _DIGEST: Final = 8
 
