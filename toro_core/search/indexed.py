@@ -17,9 +17,9 @@ from toro_core.fhirpath.branches import Branch
 from toro_core.search.extract import Extractor
 from toro_core.search.layout import Layout, Searchable
 from toro_core.search.plan import SearchPlan
-from toro_core.storage import Storage
+from toro_core.storage import StateRecord, Storage
 
-__all__ = ["COMPARTMENT", "STATE_PREFIX", "Rules", "rules_of", "settle", "store_rules"]
+__all__ = ["COMPARTMENT", "STATE_PREFIX", "Rules", "find_pending", "rules_of", "settle", "store_rules"]
 
 COMPARTMENT: Final = "_compartment"
 """Stands among a type's parameters for which patients' compartments its resources lie in."""
@@ -40,26 +40,34 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
     """Find out which parameters are pending and let the extractor know; an empty storage takes its rules."""
     while True:
         record = await storage.get_state(_KEY)
-        if record is None:
-            empty = await _is_empty(storage, extractor)
-            stored = Rules(fingerprint="", parameters={})
-        else:
-            empty = False
-            stored = msgspec.json.decode(record.value, type=Rules)
-        if stored.fingerprint == extractor.fingerprint:
-            extractor.pending = {}
+        extractor.pending = await _pending(storage, extractor, record)
+        if extractor.pending or (record is not None and _rules(record).fingerprint == extractor.fingerprint):
             return
-        rules = rules_of(extractor)
-        pending = {} if empty else _changed(stored, rules)
-        extractor.pending = pending
-        if pending:
-            return
+        rules = msgspec.json.encode(rules_of(extractor))
         try:
-            await storage.put_state(_KEY, msgspec.json.encode(rules), if_revision=record.revision if record else 0)
+            await storage.put_state(_KEY, rules, if_revision=record.revision if record else 0)
         except StateConflict:
             # Another process has just settled it.
             continue
         return
+
+
+async def find_pending(storage: Storage, extractor: Extractor) -> dict[str, frozenset[str]]:
+    """Return by type the parameters whose rows may be of other rules; nothing is written."""
+    return await _pending(storage, extractor, await storage.get_state(_KEY))
+
+
+async def _pending(storage: Storage, extractor: Extractor, record: StateRecord | None) -> dict[str, frozenset[str]]:
+    if record is None:
+        if await _is_empty(storage, extractor):
+            return {}
+        return _changed(Rules(fingerprint="", parameters={}), rules_of(extractor))
+    stored = _rules(record)
+    return {} if stored.fingerprint == extractor.fingerprint else _changed(stored, rules_of(extractor))
+
+
+def _rules(record: StateRecord) -> Rules:
+    return msgspec.json.decode(record.value, type=Rules)
 
 
 async def store_rules(storage: Storage, rules: Rules) -> None:
