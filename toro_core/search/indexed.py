@@ -7,6 +7,7 @@ resource of its type has been indexed again.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -41,9 +42,9 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
     while True:
         record = await storage.get_state(_KEY)
         extractor.pending = await _pending(storage, extractor, record)
-        if extractor.pending or (record is not None and _rules(record).fingerprint == extractor.fingerprint):
+        if extractor.pending or (record is not None and _decoded(record.value).fingerprint == extractor.fingerprint):
             return
-        rules = msgspec.json.encode(rules_of(extractor))
+        rules = _encoded(rules_of(extractor))
         try:
             await storage.put_state(_KEY, rules, if_revision=record.revision if record else 0)
         except StateConflict:
@@ -62,17 +63,13 @@ async def _pending(storage: Storage, extractor: Extractor, record: StateRecord |
         if await _is_empty(storage, extractor):
             return {}
         return _changed(Rules(fingerprint="", parameters={}), rules_of(extractor))
-    stored = _rules(record)
+    stored = _decoded(record.value)
     return {} if stored.fingerprint == extractor.fingerprint else _changed(stored, rules_of(extractor))
-
-
-def _rules(record: StateRecord) -> Rules:
-    return msgspec.json.decode(record.value, type=Rules)
 
 
 async def store_rules(storage: Storage, rules: Rules) -> None:
     """Note that everything is indexed by these rules."""
-    await storage.put_state(_KEY, msgspec.json.encode(rules))
+    await storage.put_state(_KEY, _encoded(rules))
 
 
 def rules_of(extractor: Extractor) -> Rules:
@@ -124,6 +121,15 @@ def _facts(extractor: Extractor, layout: Layout, searchable: Searchable) -> Iter
 
 def _branch(extractor: Extractor, branch: Branch) -> object:
     return branch.type, branch.path, branch.target, branch.element, sorted(extractor.systems(branch).items())
+
+
+def _encoded(rules: Rules) -> bytes:
+    return zlib.compress(msgspec.json.encode(rules))
+
+
+def _decoded(value: bytes) -> Rules:
+    # Earlier versions did not compress it.
+    return msgspec.json.decode(value if value.startswith(b"{") else zlib.decompress(value), type=Rules)
 
 
 def _hash(facts: Iterator[object]) -> str:
