@@ -87,6 +87,8 @@ def _copy(source: Path, target: Path) -> None:
             raise Unsupported(f"{source} is empty; there is nothing to copy")
         with _partial(target) as path, closing(connect(path, "rw", _TIMEOUT)) as copy:
             original.backup(copy)
+            # Without a log beside it, the copy is one file, for those too who only read it.
+            copy.execute("PRAGMA journal_mode = DELETE")
             if copy.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
                 raise Damaged(f"{source} is damaged; take another backup")
 

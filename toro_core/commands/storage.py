@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +88,8 @@ async def _info(url: str) -> int:
 def check(url: str, file: Path | None, volatile: bool) -> int:
     """Run the certification suite beside a storage, without touching it.
 
-    Where its plugin has no scratch areas, URL holds {}, which is replaced by a new name for each test and is left behind. The exit
-    code is 1 where a promise of the storage contract is broken.
+    It takes a minute or two. Where the plugin has no scratch areas, URL holds {}, which is replaced by a new name for each test
+    and is left behind. The exit code is 1 where a promise of the storage contract is broken.
     """
     try:
         import pytest  # noqa: F401
@@ -99,14 +100,21 @@ def check(url: str, file: Path | None, volatile: bool) -> int:
         ) from error
     from toro_core.testing.checking import run
 
-    report = run(url, volatile=volatile)
+    report = run(url, _tell_running, volatile=volatile)
     _tell(report)
     if file:
         file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 1 if report.failed or not report.passed else 0
 
 
+def _tell_running(done: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{done} tests have run\033[K", nl=False, err=True)
+
+
 def _tell(report: Report) -> None:
+    if sys.stderr.isatty():
+        click.echo(err=True)
     for group, outcomes in report.groups().items():
         line = "  ".join(f"{outcomes[name]:>4} {name}" for name in ("passed", "failed", "skipped"))
         click.echo(f"{group:<14}{line}")

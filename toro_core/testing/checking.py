@@ -19,10 +19,8 @@ from toro_core.errors import ToroError
 from toro_core.plugins import STORAGE_GROUP, upkeep
 from toro_core.storage import GivesScratch
 
-__all__ = ["PLUGIN", "Checked", "Report", "Result", "run"]
+__all__ = ["Checked", "Report", "Result", "checked_by", "run"]
 
-PLUGIN: Final = "toro-check"
-"""The name under which the suite's tests find a `Checked`."""
 _SUITE: Final = "toro_core.testing.suite"
 _Scratch = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -80,11 +78,14 @@ class Report:
         }
 
 
-def run(url: str, *, volatile: bool = False) -> Report:
-    """Run the suite on scratch areas beside a storage; `volatile` leaves out what is about opening again."""
+def run(url: str, tell: Callable[[int], None], *, volatile: bool = False) -> Report:
+    """Run the suite on scratch areas beside a storage, telling how many tests have run.
+
+    `volatile` leaves out what is about opening again.
+    """
     scheme = url.partition("://")[0].lower()
     scratch = _scratch(url)
-    checked = Checked(scratch, volatile, Report(scheme=scheme, plugin=_plugin(scheme), started=_now()))
+    checked = Checked(scratch, volatile, tell, Report(scheme=scheme, plugin=_plugin(scheme), started=_now()))
     with tempfile.TemporaryDirectory(prefix="toro-check-") as folder:
         options = ("-p", "no:terminal", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "ignore")
         code = pytest.main([*options, "-c", os.devnull, "--rootdir", folder, "--pyargs", _SUITE], plugins=[checked])
@@ -96,8 +97,9 @@ def run(url: str, *, volatile: bool = False) -> Report:
 class Checked:
     """A pytest plugin that gives the suite its storage and notes what comes of each test."""
 
-    def __init__(self, scratch: _Scratch, volatile: bool, report: Report) -> None:
+    def __init__(self, scratch: _Scratch, volatile: bool, tell: Callable[[int], None], report: Report) -> None:
         """Take where to get scratch areas from, and where to note."""
+        self._tell = tell
         self.scratch = scratch
         self.volatile = volatile
         self.report = report
@@ -115,6 +117,7 @@ class Checked:
         self.report.results.append(
             Result(_group(report), _name(report), report.outcome, round(report.duration, 3), _why(report))
         )
+        self._tell(len(self.report.results))
 
 
 _KEY: Final = pytest.StashKey[Checked]()
