@@ -76,7 +76,8 @@ async def _run(folder: Path, settings: Settings, selection: Selection, gzipped: 
     started = time.monotonic()
     async with open_storage(settings.storage) as storage:
         extractor = Extractor(definitions, settings.own_bases())
-        with place_progress("Exporting", (await storage.watermark()).seq) as tell:
+        end = (await storage.watermark()).seq if "snapshot_scan" in storage.capabilities else 0
+        with place_progress("Exporting", end) as tell:
             exported = await run(storage, folder, extractor, selection, tell, gzipped=gzipped)
     for output in exported.outputs.values():
         click.echo(f"{output.count:>9} {output.name:<40} {output.hash}")

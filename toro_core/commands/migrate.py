@@ -56,7 +56,8 @@ async def move(source: Storage, target: Storage, settings: Settings, *, resume: 
 
     started = time.monotonic()
     extractor = Extractor(load_definitions(), settings.own_bases())
-    with place_progress("Migrating", (await source.watermark()).seq) as tell:
+    end = (await source.watermark()).seq if "ordered_changes" in source.capabilities else 0
+    with place_progress("Migrating", end) as tell:
         moved = await run(source, target, extractor, tell, resume=resume)
     click.echo(f"{moved} versions moved in {time.monotonic() - started:.1f} s; comparing both sides", err=True)
     ours = await tally(source)

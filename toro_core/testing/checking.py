@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -78,14 +78,14 @@ class Report:
         }
 
 
-def run(url: str, tell: Callable[[int], None], *, volatile: bool = False) -> Report:
+def run(url: str, tell: Callable[[int], None], *, only: Collection[str] = (), volatile: bool = False) -> Report:
     """Run the suite on scratch areas beside a storage, telling how many tests have run.
 
-    `volatile` leaves out what is about opening again.
+    `only` names groups, all where it is empty; `volatile` leaves out what is about opening again.
     """
     scheme = url.partition("://")[0].lower()
     scratch = _scratch(url)
-    checked = Checked(scratch, volatile, tell, Report(scheme=scheme, plugin=_plugin(scheme), started=_now()))
+    checked = Checked(scratch, only, volatile, tell, Report(scheme=scheme, plugin=_plugin(scheme), started=_now()))
     with tempfile.TemporaryDirectory(prefix="toro-check-") as folder:
         options = ("-p", "no:terminal", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "ignore")
         code = pytest.main([*options, "-c", os.devnull, "--rootdir", folder, "--pyargs", _SUITE], plugins=[checked])
@@ -97,16 +97,34 @@ def run(url: str, tell: Callable[[int], None], *, volatile: bool = False) -> Rep
 class Checked:
     """A pytest plugin that gives the suite its storage and notes what comes of each test."""
 
-    def __init__(self, scratch: _Scratch, volatile: bool, tell: Callable[[int], None], report: Report) -> None:
-        """Take where to get scratch areas from, and where to note."""
-        self._tell = tell
+    def __init__(
+        self,
+        scratch: _Scratch,
+        only: Collection[str],
+        volatile: bool,
+        tell: Callable[[int], None],
+        report: Report,
+    ) -> None:
+        """Take where to get scratch areas from, what to run, and where to note."""
         self.scratch = scratch
         self.volatile = volatile
         self.report = report
+        self._only = only
+        self._tell = tell
+        self._groups: dict[str, str] = {}
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Be found by the suite."""
         config.stash[_KEY] = self
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the groups asked for. Raises UsageError where there are none."""
+        self._groups = {item.nodeid: _group(item) for item in items}
+        known = sorted(set(self._groups.values()))
+        if not set(self._only) <= set(known):
+            raise pytest.UsageError(f"the groups are {', '.join(known)}")
+        if self._only:
+            items[:] = [item for item in items if self._groups[item.nodeid] in self._only]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a test that ran, or that did not come to run."""
@@ -114,9 +132,9 @@ class Checked:
             return
         # What fails while it is closed has passed before.
         self.report.results = [one for one in self.report.results if one.test != _name(report)]
-        self.report.results.append(
-            Result(_group(report), _name(report), report.outcome, round(report.duration, 3), _why(report))
-        )
+        group = self._groups[report.nodeid]
+        seconds = round(report.duration, 3)
+        self.report.results.append(Result(group, _name(report), report.outcome, seconds, _why(report)))
         self._tell(len(self.report.results))
 
 
@@ -158,9 +176,11 @@ def _name(report: pytest.TestReport) -> str:
     return report.nodeid.rpartition("::")[2]
 
 
-def _group(report: pytest.TestReport) -> str:
-    found = dict(report.user_properties).get("group")
-    return str(found or "?")
+def _group(item: pytest.Item) -> str:
+    """Return which part of the suite a test is from."""
+    name = getattr(item, "originalname", item.name)
+    classes = getattr(item, "cls", object).__mro__
+    return next(each.__name__.removesuffix("Conformance").lower() for each in classes if name in vars(each))
 
 
 def _why(report: pytest.TestReport) -> str:

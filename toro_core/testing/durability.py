@@ -17,7 +17,7 @@ from toro_core.errors import Damaged, PreconditionFailed
 from toro_core.plugins import open_storage
 from toro_core.search.plan import SearchPlan, Token
 from toro_core.storage import Rows, Storage, TokenRow, Version
-from toro_core.testing.making import TYPE, delete, found, key, walk, write
+from toro_core.testing.making import TYPE, delete, found, key, put, walk, write
 
 __all__ = ["DurabilityConformance", "Reopen"]
 
@@ -76,7 +76,7 @@ class DurabilityConformance:
 
     async def test_damaged_data_is_refused_and_never_served(self, url: str, damage: Callable[[], None]) -> None:
         async with open_storage(url) as storage:
-            stored = await storage.commit([write(f"r{n}", note="x" * 500) for n in range(500)])
+            stored = await put(storage, [write(f"r{n}", note="x" * 500) for n in range(500)])
         damage()
         refused = 0
         try:

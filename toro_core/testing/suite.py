@@ -20,14 +20,6 @@ __all__ = ["TestStorage"]
 class TestStorage(StorageConformance):
     """The storage that `toro storage check` was given."""
 
-    @pytest.fixture(autouse=True)
-    def group(self, request: pytest.FixtureRequest, record_property: object) -> None:
-        for base in type(self).__mro__:
-            if request.function.__name__ in vars(base):
-                name = base.__name__.removesuffix("Conformance").lower()
-                request.node.user_properties.append(("group", name))
-                return
-
     @pytest_asyncio.fixture
     async def storage(self, request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
         async with checked_by(request.config).scratch() as url, open_storage(url) as storage:
