@@ -13,6 +13,7 @@ from bench.authentication import measure_tokens
 from bench.corpus import build, cached
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
+from bench.moving import measure_moving
 from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
@@ -61,6 +62,8 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
+    _say("export and migration")
+    rows += await measure_moving(corpus, folder, rounds=rounds)
     larger = []
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")

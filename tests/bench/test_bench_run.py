@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from bench.corpus import build, cached
@@ -22,6 +23,7 @@ SIDES = {
     "JSON MB",
     "at 2,000",
     "SQL by hand",
+    "sqlite3 select" if shutil.which("sqlite3") else "Python sqlite3 select",
 }
 
 

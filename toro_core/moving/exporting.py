@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from toro_core.errors import NotFound, Unsupported
 from toro_core.json import loads
+from toro_core.moving.ahead import ahead
 from toro_core.moving.folder import Output, output_folder
 from toro_core.search.extract import Extractor
 from toro_core.storage import Key, ScanPlan, Storage, Stored, instant
 
 __all__ = ["Exported", "Selection", "export"]
+
+_BATCH_BYTES: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +60,9 @@ async def export(
     with output_folder(folder, gzipped=gzipped) as opened:
         patients = await _patients(storage, extractor, selection)
         watermark = await storage.watermark()
-        plan = ScanPlan(as_of=watermark.seq, types=selection.types, since=selection.since)
+        plan = ScanPlan(as_of=watermark.seq, types=selection.types, since=selection.since, max_bytes=_BATCH_BYTES)
         written = 0
-        async for batch in storage.scan(plan):
+        async for batch in ahead(storage.scan(plan)):
             lines: dict[str, list[bytes]] = {}
             for stored in batch:
                 if not stored.deleted and (patients is None or _lies_with(patients, stored, extractor)):

@@ -11,6 +11,7 @@ from typing import Final
 
 from toro_core.errors import ToroError, Unsupported
 from toro_core.json import loads
+from toro_core.moving.ahead import ahead
 from toro_core.moving.tally import tally
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import STATE_PREFIX, rules_of, store_rules
@@ -74,7 +75,7 @@ async def _copy(
     """Move the commits after a sequence, in loads of bounded size, and return where they end."""
     waiting: list[Loading] = []
     size = 0
-    async for batch in source.changes(after):
+    async for batch in ahead(source.changes(after)):
         waiting += await _loadings(source, extractor, batch)
         size += sum(len(stored.json) for stored in batch)
         if size >= _BATCH_BYTES:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from toro_core.moving.ahead import ahead
 from toro_core.search.indexed import STATE_PREFIX
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import Storage, Stored
@@ -55,7 +56,7 @@ class Difference(NamedTuple):
 async def tally(storage: Storage, *, up_to: int | None = None) -> dict[str, Tally]:
     """Count every version, by type, in bounded memory; `up_to` leaves out commits with a greater sequence."""
     found: dict[str, Tally] = {}
-    async for batch in storage.changes(0):
+    async for batch in ahead(storage.changes(0)):
         if up_to is not None and batch and batch[0].seq > up_to:
             break
         for stored in batch:
