@@ -32,9 +32,9 @@ def free_port() -> int:
 
 @contextmanager
 def one_process(place: Any) -> Iterator[httpx.Client]:
-    with place.running("serve", "--port", "0", "--base-url", BASE, "--expose", "full", **SETTINGS) as server:
-        with client(place, server.http) as partner:
-            yield partner
+    serving = place.running("serve", "--port", "0", "--base-url", BASE, "--expose", "full", **SETTINGS)
+    with serving as server, client(place, server.http) as partner:
+        yield partner
 
 
 def client(place: Any, http: str) -> httpx.Client:

@@ -38,13 +38,18 @@ class Refused:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError."""
+    """List the FHIR files among these files and below these folders, in order; `*`, `?` and `[…]` stand for what they match.
+
+    Raises FileNotFoundError.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             found += sorted(file for file in path.rglob("*") if _is_data(file) and file.is_file())
         elif path.is_file():
             found.append(path)
+        elif matched := sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))):
+            found += find_files(matched)
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
     return found
