@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
+from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
 from bench.over_grpc import measure_grpc
@@ -56,6 +57,7 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     _say("validation")
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
+    rows += await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
