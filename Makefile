@@ -52,7 +52,7 @@ clean:
 	echo "Toro needs Python 3.11 or later with its venv module; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1
 
 .venv/run.stamp: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[xml]'
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt

@@ -23,7 +23,7 @@ from toro_core.v1 import Core, ExchangeAssertionRequest, Metadata
 
 __all__ = ["Client", "InProcess", "in_process", "register"]
 
-_SCOPES = ("system/Patient.crus", "system/Observation.crs")
+_SCOPES = ("system/Patient.crus", "system/Observation.crs", "system/Provenance.rs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from bench.extras import churned, delete_gone, extra_lines
 from toro_core.definitions import load
 from toro_core.importing import Incoming, Report, StorageSink
 from toro_core.importing.job import import_resources
@@ -22,6 +24,7 @@ CODE = "http://loinc.org|8867-4"
 _SEED = 1
 _ROOT = Path(__file__).parent.parent
 _MAKERS = (
+    "bench/extras.py",
     "plugins/toro_sqlite",
     "toro_core/search",
     "toro_core/fhirpath",
@@ -32,7 +35,7 @@ _MAKERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """A database of so many resources, one in fifty a Patient."""
+    """A database of so many resources, one in fifty a Patient, and of some more (`bench.extras`)."""
 
     database: Path
     resources: int
@@ -55,7 +58,11 @@ def url(database: Path) -> str:
 
 async def build(resources: int, database: Path) -> Corpus:
     """Make a database."""
-    await fill(database, incoming(lines(resources)), Extractor(load(), ()))
+    extractor = Extractor(load(), ())
+    await fill(database, incoming(chain(lines(resources), extra_lines(resources))), extractor)
+    await fill(database, incoming(churned(resources, updated=True)), extractor)
+    async with open_storage(url(database)) as storage:
+        await delete_gone(storage, resources)
     return Corpus(database=database, resources=resources)
 
 
@@ -98,8 +105,9 @@ def _fingerprint() -> str:
 
 
 def _sources() -> Iterator[Path]:
-    for folder in _MAKERS:
-        yield from sorted((_ROOT / folder).rglob("*.py"))
+    for maker in _MAKERS:
+        path = _ROOT / maker
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def lines(resources: int) -> Iterator[bytes]:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
+from bench.extraction import measure_extraction
+from bench.growth import measure_growth, measure_totals
 from bench.load import generator
 from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
-from bench.searches import measure_growth, measure_searches
+from bench.searches import measure_searches
 from bench.table import as_json, as_table
 from bench.validation import measure_create, measure_validation
 from bench.writes import measure_commits, measure_ingest, measure_records, measure_size
@@ -27,10 +29,10 @@ _CACHE = Path(__file__).parent.parent / ".bench-data"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How much is measured; `large` is a second database that the searches are compared on."""
+    """How much is measured; `larger` are more databases that the searches are compared on."""
 
     resources: int = 10_000
-    large: int | None = None
+    larger: tuple[int, ...] = ()
     seconds: float = 1.0
     repeats: int = 200
     commits: int = 2_000
@@ -39,7 +41,7 @@ class Scale:
 
 
 async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
-    """Measure everything; temporary files go into `folder`, the large database into `cache`."""
+    """Measure everything; temporary files go into `folder`, the larger databases into `cache`."""
     rounds, seconds, repeats = scale.rounds, scale.seconds, scale.repeats
     _say(f"making {scale.resources:,} resources")
     corpus = await build(scale.resources, folder / "corpus.db")
@@ -55,16 +57,21 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     _say("validation")
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
+    rows += await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
-    if scale.large:
-        _say(f"searches among {scale.large:,} resources; making them takes a while the first time")
-        large = await cached(scale.large, cache)
-        rows += await measure_growth(corpus, large, repeats=repeats, rounds=rounds)
-        rows.append(measure_size(large.database, f"{scale.large:,} small resources"))
+    larger = []
+    for resources in scale.larger:
+        _say(f"making {resources:,} resources, which takes a while the first time")
+        larger.append(await cached(resources, cache))
+        rows.append(measure_size(larger[-1].database, f"{resources:,} small resources"))
+    _say("searches as data grows")
+    rows += await measure_growth(corpus, larger, repeats=repeats, rounds=rounds)
+    for each in (corpus, *larger):
+        rows += await measure_totals(each, repeats=repeats, rounds=rounds)
     return rows
 
 
@@ -72,11 +79,11 @@ def main() -> None:
     """Measure, print the table, write JSON where asked to."""
     parser = argparse.ArgumentParser(description="Measure Toro against its baselines, in one run on this machine.")
     parser.add_argument(
-        "--full", action="store_true", help="also search among 1,000,000 resources, kept in .bench-data"
+        "--full", action="store_true", help="also search among 100,000 and 1,000,000 resources, kept in .bench-data"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples here")
     options = parser.parse_args()
-    scale = Scale(large=1_000_000 if options.full else None)
+    scale = Scale(larger=(100_000, 1_000_000) if options.full else ())
     with tempfile.TemporaryDirectory(prefix="toro-bench-") as folder:
         rows = asyncio.run(run(scale, Path(folder)))
     print(as_table(rows))

@@ -15,7 +15,24 @@ from typing import Any
 import pytest
 
 from toro_core.errors import PreconditionFailed, StateConflict, StorageError, Unsupported
-from toro_core.search.plan import MISSING, AllOf, AnyOf, Criterion, Period, SearchPlan, Token
+from toro_core.search.plan import (
+    MISSING,
+    AllOf,
+    AnyOf,
+    Chain,
+    Composite,
+    Criterion,
+    Has,
+    Not,
+    Number,
+    Period,
+    Present,
+    Quantity,
+    SearchPlan,
+    Text,
+    Token,
+    Uri,
+)
 from toro_core.storage import (
     ANY,
     Absent,
@@ -307,6 +324,128 @@ class IgnoresSystems(Sound):
         return await self.storage.search(dataclasses.replace(plan, criterion=criterion))
 
 
+class Rewrites(Sound):
+    """Executes other criteria than those it is given, wherever they stand."""
+
+    def changed(self, criterion: Criterion) -> Criterion:
+        raise NotImplementedError
+
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(dataclasses.replace(plan, criterion=self._rewritten(plan.criterion)))
+
+    async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
+        return await self.storage.count(dataclasses.replace(plan, criterion=self._rewritten(plan.criterion)), at_most)
+
+    def _rewritten(self, criterion: Criterion) -> Criterion:
+        match criterion:
+            case AllOf(criteria):
+                return AllOf(tuple(map(self._rewritten, criteria)))
+            case AnyOf(criteria):
+                return AnyOf(tuple(map(self._rewritten, criteria)))
+            case Not() | Composite() | Chain() | Has() if (other := self.changed(criterion)) is not criterion:
+                return other
+            case Not(inner):
+                return Not(self._rewritten(inner))
+            case Chain() | Has():
+                return dataclasses.replace(criterion, criterion=self._rewritten(criterion.criterion))
+        return self.changed(criterion)
+
+
+class LooksAtStartsAlone(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        return dataclasses.replace(criterion, match="starts") if isinstance(criterion, Text) else criterion
+
+
+class LooksAtWholeUris(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        return dataclasses.replace(criterion, match="exact") if isinstance(criterion, Uri) else criterion
+
+
+class ComparesWhateverTheUnit(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        return dataclasses.replace(criterion, code=None) if isinstance(criterion, Quantity) else criterion
+
+
+class ForgetsTheBoundaryOfNumbers(Rewrites):
+    """Takes ge for gt."""
+
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Number) and criterion.prefix == "ge":
+            return dataclasses.replace(criterion, prefix="gt")
+        return criterion
+
+
+class FindsNothingApproximate(Rewrites):
+    """Takes ap for eq."""
+
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Period) and criterion.prefix == "ap":
+            return dataclasses.replace(criterion, prefix="eq")
+        return criterion
+
+
+class LooksAcrossGroups(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Composite):
+            return AllOf((*criterion.criteria, Present(param=criterion.param)))
+        return criterion
+
+
+class NegatesWhatIsThere(Rewrites):
+    """Takes "not this code" for "another code"."""
+
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Not) and isinstance(criterion.criterion, Token):
+            return AllOf((criterion, Present(param=criterion.criterion.param)))
+        return criterion
+
+
+class ChainsToNobody(Rewrites):
+    """Takes any reference to the type for one that leads somewhere."""
+
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Chain) and criterion.criterion == AllOf(()):
+            return Present(param=criterion.param, type=criterion.type)
+        return criterion
+
+
+class AsksNothingOfWhatRefers(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        return dataclasses.replace(criterion, criterion=AllOf(())) if isinstance(criterion, Has) else criterion
+
+
+class PresentsAnyType(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        return dataclasses.replace(criterion, type=None) if isinstance(criterion, Present) else criterion
+
+
+class SortsByOneKey(Sound):
+    async def search(self, plan: SearchPlan) -> Page:
+        return await self.storage.search(dataclasses.replace(plan, sort=plan.sort[:1]))
+
+
+class KeepsItsIndex(Sound):
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        pass
+
+
+class IndexesWhateverTheVersion(Sound):
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        current = await self.storage.read_many([each.key for each in indexed])
+        await self.storage.reindex(
+            [
+                each._replace(version=stored.version)
+                for each, stored in zip(indexed, current, strict=True)
+                if stored is not None
+            ]
+        )
+
+
+class IndexesByWriting(Sound):
+    async def reindex(self, indexed: Sequence[Indexed]) -> None:
+        await self.storage.commit([write(each.key.id, each.rows, type=each.key.type) for each in indexed])
+
+
 class FindsTheDeleted(Sound):
     """Deletes by writing an empty version that is still found."""
 
@@ -458,6 +597,24 @@ BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (NestsWrongly, "test_any_plan_finds_and_orders_as_the_reference_says", {"seed": 0}),
     (CutsTextAtNul, "test_values_are_values_whatever_is_in_them", {}),
     (IgnoresSystems, "test_a_token_is_found_by_system_code_or_both", {}),
+    (LooksAtStartsAlone, "test_text_is_found_by_a_part_or_by_all_of_it", {}),
+    (LooksAtWholeUris, "test_a_uri_is_found_by_how_it_starts", {}),
+    (ComparesWhateverTheUnit, "test_every_prefix_compares_quantities_in_their_unit", {}),
+    (ForgetsTheBoundaryOfNumbers, "test_every_prefix_compares_numbers_as_it_should", {"scale": 1}),
+    (FindsNothingApproximate, "test_every_prefix_keeps_to_its_boundaries", {"offset": 0, "scale": 1}),
+    (LooksAcrossGroups, "test_a_composite_holds_within_one_group", {}),
+    (LooksAcrossGroups, "test_any_plan_finds_and_orders_as_the_reference_says", {"seed": 0}),
+    (NegatesWhatIsThere, "test_not_is_the_contrary_of_all_there_is", {}),
+    (ChainsToNobody, "test_a_chain_leads_through_references_or_is_said_to_be_unsupported", {}),
+    (AsksNothingOfWhatRefers, "test_what_is_referred_to_is_found_by_what_refers_to_it_or_said_to_be_unsupported", {}),
+    (AsksNothingOfWhatRefers, "test_any_plan_finds_and_orders_as_the_reference_says", {"seed": 0}),
+    (PresentsAnyType, "test_presence_is_of_rows_of_any_kind", {}),
+    (SortsByOneKey, "test_where_one_key_is_equal_the_next_decides", {}),
+    (HidesWhatItCan, "test_a_chain_leads_through_references_or_is_said_to_be_unsupported", {}),
+    (HidesWhatItCan, "test_what_is_referred_to_is_found_by_what_refers_to_it_or_said_to_be_unsupported", {}),
+    (KeepsItsIndex, "test_new_rows_take_the_place_of_the_old_ones", {}),
+    (IndexesWhateverTheVersion, "test_what_has_changed_since_it_was_read_is_left_as_it_is", {}),
+    (IndexesByWriting, "test_reindexing_makes_no_version_and_moves_no_time", {}),
     (FindsTheDeleted, "test_ids_are_found_however_many_are_asked_for", {}),
     (HidesWhatItCan, "test_a_past_version_is_read_by_its_number_where_history_is_kept", {}),
     (HidesWhatItCan, "test_history_is_newest_first_with_tombstones_or_said_to_be_unsupported", {}),

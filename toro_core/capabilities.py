@@ -67,7 +67,7 @@ def _type(
             )
             for _, searchable in sorted(extractor.searchables(resource_type).items())
         ],
-        supported_profiles=definitions.profiles(resource_type),
+        supported_profiles=definitions.supported_profiles(resource_type),
     )
 
 

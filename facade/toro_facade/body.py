@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from toro_facade.exchange import Exchange
-from toro_facade.media import is_json_body
+from toro_facade.media import NO_XML, is_json_body, is_xml_body
 from toro_facade.outcome import Refused
+from toro_facade.xml import json_of
 
 __all__ = ["ClientGone", "read_body", "read_form", "read_resource"]
 
@@ -16,16 +17,23 @@ class ClientGone(Exception):
 
 
 async def read_resource(exchange: Exchange) -> bytes:
-    """Read the resource a client sent. Raises Refused (400, 413, 415), ClientGone."""
+    """Read the resource a client sent, in JSON whatever it came in. Raises Refused (400, 413, 415), ClientGone."""
     content_type = exchange.header(b"content-type")
     if not is_json_body(content_type, sniffed=True):
-        raise _unsupported()
+        return await _read_xml(exchange, content_type)
     body = await read_body(exchange, exchange.services.settings.max_body)
     if not body:
         raise Refused(400, "required", "The request has no body; send the resource as JSON.")
     if not is_json_body(content_type, sniffed=body.lstrip(b" \t\r\n")[:1] == b"{"):
-        raise _unsupported()
+        raise _unsupported(exchange)
     return body
+
+
+async def _read_xml(exchange: Exchange, content_type: str) -> bytes:
+    if not is_xml_body(content_type) or exchange.services.xml is None:
+        raise _unsupported(exchange)
+    body = await read_body(exchange, exchange.services.settings.max_body)
+    return await json_of(exchange, exchange.services.xml, body)
 
 
 async def read_form(exchange: Exchange, limit: int) -> bytes:
@@ -63,5 +71,9 @@ def _too_large(limit: int) -> Refused:
     return Refused(413, "too-long", f"The body is larger than this server accepts, which is {limit} bytes.")
 
 
-def _unsupported() -> Refused:
-    return Refused(415, "not-supported", "The body is not FHIR R4 JSON in UTF-8: send it as application/fhir+json.")
+def _unsupported(exchange: Exchange) -> Refused:
+    if exchange.services.xml:
+        text = "The body is not FHIR R4 in UTF-8: send it as application/fhir+json or application/fhir+xml."
+    else:
+        text = f"The body is not FHIR R4 JSON in UTF-8: send it as application/fhir+json. {NO_XML}"
+    return Refused(415, "not-supported", text)

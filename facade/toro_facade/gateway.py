@@ -18,9 +18,11 @@ from toro_facade.access_log import Line
 from toro_facade.answer import Answer
 from toro_facade.body import ClientGone
 from toro_facade.exchange import Exchange, Services
+from toro_facade.media import FHIR_JSON
 from toro_facade.outcome import Refused, call_answer, outcome, outcome_answer, refusal_answer
 from toro_facade.routes import Found, Routes
 from toro_facade.tokens import claims
+from toro_facade.xml import in_xml
 
 __all__ = ["Gateway"]
 
@@ -74,6 +76,8 @@ class Gateway:
             answer = None
         except Exception as error:
             answer = _unforeseen(error, exchange)
+        if exchange.media.xml and answer is not None:
+            answer = await self._translated(answer, exchange)
         try:
             if answer is not None:
                 status, size = answer.status, await _send(answer, send, method, request_id)
@@ -112,6 +116,14 @@ class Gateway:
         if endpoint.protected:
             exchange.client_id = _client(bearer)
         return answer
+
+    async def _translated(self, answer: Answer, exchange: Exchange) -> Answer:
+        media, exchange.media = exchange.media, FHIR_JSON
+        assert self._services.xml is not None, "only then is XML negotiated"  # noqa: S101
+        try:
+            return await in_xml(self._services.xml, answer, media)
+        except Exception as error:
+            return _unforeseen(error, exchange)
 
 
 @lru_cache(maxsize=1024)

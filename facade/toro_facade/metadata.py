@@ -12,8 +12,8 @@ from toro_core.v1 import SearchParameterCapability, TypeCapability
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
-from toro_facade.media import FHIR_JSON, JSON
-from toro_facade.patch import FORMATS
+from toro_facade.media import FHIR_JSON, FHIR_XML, JSON, XML, Media
+from toro_facade.patch import patch_formats
 
 __all__ = ["Metadata", "capability_statement"]
 
@@ -75,10 +75,14 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
         "software": {"name": "Toro", "version": services.capabilities.software_version or "0"},
         "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
         "fhirVersion": services.capabilities.fhir_version or "4.0.1",
-        "format": [str(media.content_type.partition(b";")[0], "ascii") for media in (FHIR_JSON, JSON)] + ["json"],
-        **({"patchFormat": list(FORMATS)} if patches else {}),
+        "format": [*_types(FHIR_JSON, JSON), "json", *((*_types(FHIR_XML, XML), "xml") if services.xml else ())],
+        **({"patchFormat": list(patch_formats(services))} if patches else {}),
         "rest": [rest],
     }
+
+
+def _types(*media: Media) -> list[str]:
+    return [str(one.content_type.partition(b";")[0], "ascii") for one in media]
 
 
 def _security(base: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -94,13 +94,16 @@ _RETRY_AFTER: Final[Header] = (b"retry-after", b"2")
 class Refused(Exception):
     """The facade refuses a request by itself: status, issue type, what to say, and headers that go with it."""
 
-    def __init__(self, status: int, code: str, diagnostics: str, headers: tuple[Header, ...] = ()) -> None:
-        """Carry what the answer says; `code` is of http://hl7.org/fhir/issue-type."""
+    def __init__(
+        self, status: int, code: str, diagnostics: str, headers: tuple[Header, ...] = (), more: Sequence[Issue] = ()
+    ) -> None:
+        """Carry what the answer says, and `more` of it; `code` is of http://hl7.org/fhir/issue-type."""
         super().__init__(diagnostics)
         self.status = status
         self.code = code
         self.diagnostics = diagnostics
         self.headers = headers
+        self.more = more
 
 
 def status_of(error: CallError) -> int:
@@ -126,7 +129,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
 
 def refusal_answer(error: Refused, media: Media) -> Answer:
     """Answer with what the facade refused."""
-    body = outcome([Issue(code=error.code, diagnostics=error.diagnostics)])
+    body = outcome([Issue(code=error.code, diagnostics=error.diagnostics), *error.more])
     return outcome_answer(body, error.status, media, list(error.headers))
 
 

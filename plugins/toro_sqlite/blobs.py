@@ -36,8 +36,8 @@ Amount: TypeAlias = tuple[int, int, float, float | None]
 """Parameter, unit (0 of a number), lowest value, highest where it is another."""
 Value: TypeAlias = int | float | str | None
 OrderEntry: TypeAlias = int | list[Value]
-"""A parameter whose codes or targets say its lowest and highest value; else with another one whose entry says them, or with both
-values, no highest where they are equal."""
+"""A parameter whose codes or targets say its lowest and highest value. Else with it another one whose entry says them; or the
+length, negative, to which its uris are cut to say them; or both values, no highest where they are equal."""
 Inline: TypeAlias = list[Value]
 """The kind of a row that is only in its group, then what it is made of."""
 Group: TypeAlias = tuple[int, list[int | Inline]]
@@ -60,20 +60,20 @@ encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Blob).decode
 
 
-def order_span(blob: Blob, pid: int, target: Callable[[int], str]) -> Span | None:
-    """Return what the resource is sorted by under a parameter; `target` names a reference's target, as `Type/id`."""
+def order_span(blob: Blob, pid: int, target: Callable[[int], str], text: Callable[[int], str]) -> Span | None:
+    """Return what the resource is sorted by under a parameter; `target` names a reference's target, `text` a uri."""
     for entry in blob.orders:
         if pid_of(entry) == pid:
-            return span_of(blob, entry) or _span([target(rid) for p, rid, _ in blob.references if p == pid])
+            return span_of(blob, entry) or _named_span(blob, entry, target, text)
     return None
 
 
 def span_of(blob: Blob, entry: OrderEntry) -> Span | None:
-    """Return the entry's values, None where its targets say them."""
+    """Return the entry's values, None where its targets or uris say them."""
     if isinstance(entry, int):
         return _span([code for pid, code, _ in blob.tokens if pid == entry])
     if len(entry) == 2:
-        return next(span_of(blob, other) for other in blob.orders if pid_of(other) == entry[1])
+        return next((span_of(blob, other) for other in blob.orders if pid_of(other) == entry[1]), None)
     _, low, high = entry
     assert low is not None  # noqa: S101 - nothing is written without it
     return low, low if high is None else high
@@ -102,6 +102,13 @@ def targets(blob: bytes | None, pid: int) -> str:
 def uris(blob: bytes | None, pid: int) -> str:
     """List a parameter's uris as JSON; a function of SQL."""
     return "[]" if blob is None else json.dumps([uri for p, uri in decode(blob).uris if p == pid])
+
+
+def _named_span(blob: Blob, entry: OrderEntry, target: Callable[[int], str], text: Callable[[int], str]) -> Span | None:
+    if isinstance(entry, int):
+        return _span([target(rid) for pid, rid, _ in blob.references if pid == entry])
+    length = -int(entry[1] or 0)
+    return _span([text(uid)[:length] for pid, uid in blob.uris if pid == entry[0]])
 
 
 def _span(values: Iterable[str]) -> Span | None:

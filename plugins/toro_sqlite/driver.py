@@ -27,13 +27,15 @@ _MERGED = 64
 class Access:
     """Read these posting lists in order (`merge`), or collect the driver's resources and sort (`sort`), or walk the type (`scan`).
 
-    Of what is read, the matches satisfy all of `filters`. Their sort values are within `bounds`.
+    Of what is read, the matches satisfy all of `filters`. Their sort values are within `bounds`, and within `begun` where they have
+    one at all.
     """
 
     how: Literal["merge", "sort", "scan"]
     driver: Node | None
     filters: Sequence[Node]
     bounds: Bounds
+    begun: Bounds = UNBOUNDED
 
 
 def choose(reader: Reader, node: Node, phase: Phase) -> Access:
@@ -44,10 +46,10 @@ def choose(reader: Reader, node: Node, phase: Phase) -> Access:
         return _access("scan" if driver is None else "sort", driver, node)
     ordered = [each for each in nodes if each.bounds.tight or _is_merged(each)]
     others = [each for each in nodes if not any(each is one for one in ordered)]
-    driver = _driver(reader, phase, ordered, others, node.bounds)
+    driver, begun = _driver(reader, phase, ordered, others, node.bounds)
     if driver is None or driver.bounds.tight:
-        return _access("scan", None, node)
-    return _access("merge" if any(driver is each for each in ordered) else "sort", driver, node)
+        return _access("scan", None, node, begun)
+    return _access("merge" if any(driver is each for each in ordered) else "sort", driver, node, begun)
 
 
 def candidates(tid: int, node: Node) -> list[Node]:
@@ -82,31 +84,35 @@ def listed_count(reader: Reader, node: Node, bounds: Bounds, cap: int) -> int:
     if len(node.postings) == 1:
         posting = node.postings[0]
         rids = Sql(f"SELECT 1 FROM {posting.table} WHERE ") + all_of([posting.where, *within("sort", bounds)])  # noqa: S608
-    sql = Sql("SELECT count(*) FROM (SELECT 1 FROM (") + rids + Sql(") LIMIT ?)", (cap,))
-    count: int = execute(reader.connection, sql).fetchone()[0]
+        rids += Sql(" LIMIT ?", (cap,))
+    else:
+        rids = Sql("SELECT 1 FROM (") + rids + Sql(") LIMIT ?", (cap,))
+    count: int = execute(reader.connection, Sql("SELECT count(*) FROM (") + rids + Sql(")")).fetchone()[0]
     return count
 
 
 def _driver(
     reader: Reader, phase: Phase, ordered: Sequence[Node], others: Sequence[Node], bounds: Bounds
-) -> Node | None:
-    """Return what to read, None for the whole type; what is in order already is read no farther than a page needs."""
+) -> tuple[Node | None, Bounds]:
+    """Return what to read, None for the whole type, and where; what is in order already is read no farther than a page needs."""
     if not ordered:
-        return smallest(reader, others, UNBOUNDED, (_FEW, _SMALL, _SORTABLE))
+        return smallest(reader, others, UNBOUNDED, (_FEW, _SMALL, _SORTABLE)), UNBOUNDED
     if len(ordered) == 1 and not others:
-        return ordered[0]
-    starts = Starts(reader, phase, ordered, bounds, _FEW)
+        return ordered[0], UNBOUNDED
+    starts = Starts(reader, phase.tid, ordered, bounds, _FEW, descending=phase.descending)
     found = starts.fewest()
     if found is None:
         # A slow list is not worth counting where another can be read in order.
         found = smallest(reader, [each for each in others if not each.slow], UNBOUNDED, (_SMALL,))
-    return found or starts.sparsest()
+    return (found, UNBOUNDED) if found else starts.sparsest()
 
 
 def _is_merged(node: Node) -> bool:
     return bool(node.postings) and (len(node.postings) <= _MERGED or node.alike)
 
 
-def _access(how: Literal["merge", "sort", "scan"], driver: Node | None, node: Node) -> Access:
+def _access(
+    how: Literal["merge", "sort", "scan"], driver: Node | None, node: Node, begun: Bounds = UNBOUNDED
+) -> Access:
     filters = [each for each in node.conjuncts if not (each is driver and each.exact)]
-    return Access(how=how, driver=driver, filters=filters, bounds=node.bounds)
+    return Access(how=how, driver=driver, filters=filters, bounds=node.bounds, begun=begun)

@@ -13,15 +13,18 @@ _JOINED = 20
 """Tables joined at most; SQLite stops at 64."""
 
 
-def filtered(nodes: Sequence[Node], key: str, row: str | None = None) -> tuple[Sql, list[Sql]]:
-    """Return joins and conditions that all nodes hold for a resource: `key` has its rid and sort, `row` is its row if joined."""
+def filtered(nodes: Sequence[Node], key: str, row: str | None = None, *, prefix: str = "") -> tuple[Sql, list[Sql]]:
+    """Return joins and conditions that all nodes hold for a resource: `key` has its rid and sort, `row` is its row if joined.
+
+    The tables that are joined have names that begin with the prefix.
+    """
     joins: list[Sql] = []
     conditions: list[Sql] = []
     for node in nodes:
         if node is EVERYTHING:
             continue
         if node.exact and len(node.postings) == 1 and len(joins) < _JOINED:
-            (posting,), alias = node.postings, f"f{len(joins)}"
+            (posting,), alias = node.postings, f"{prefix}f{len(joins)}"
             joins.append(
                 Sql(f" CROSS JOIN {posting.table} {alias} ON ")
                 + posting.on(alias)

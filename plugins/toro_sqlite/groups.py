@@ -20,7 +20,8 @@ from toro_core.storage import (
     UriRow,
 )
 from toro_sqlite.blobs import Blob, Group, Inline
-from toro_sqlite.names import Names, NewNames
+from toro_sqlite.names import Names
+from toro_sqlite.new_names import NewNames
 
 __all__ = ["amount", "any_group_matches", "groups"]
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 
 from toro_sqlite.blobs import decode
+from toro_sqlite.filters import filtered
 from toro_sqlite.matching import matching
 from toro_sqlite.nodes import NOTHING, Node, listed, these
 from toro_sqlite.postings import Posting
 from toro_sqlite.reader import Reader
-from toro_sqlite.sql import Sql, execute
+from toro_sqlite.sql import Sql, all_of, execute
 
 __all__ = ["chained", "referred"]
 
@@ -28,17 +29,19 @@ def chained(reader: Reader, pid: int, tid: int, inner: Node, depth: int) -> Node
     if len(found) <= _FEW:
         return listed(reader, tuple(Posting("reference", pid, rid) for rid in found))
     row = f"j{depth}"
-    where = Sql(
-        f"EXISTS (SELECT 1 FROM json_each(targets(@postings, ?)) x CROSS JOIN resource {row} ON {row}.rid = x.value"
-        f" WHERE {row}.tid = ? AND {row}.sort IS NOT NULL AND ",
-        (pid, tid),
+    joins, conditions = filtered(inner.conjuncts, row, row, prefix=row)
+    exists = Sql(
+        f"EXISTS (SELECT 1 FROM json_each(targets(@postings, ?)) x CROSS JOIN resource {row} ON {row}.rid = x.value",
+        (pid,),
     )
+    live = Sql(f"{row}.tid = ? AND {row}.sort IS NOT NULL", (tid,))
+    where = exists + joins + Sql(" WHERE ") + all_of([live, *conditions]) + Sql(")")
     listing = (
         Sql("SELECT p.rid FROM (")
         + matches
         + Sql(") i CROSS JOIN reference p ON p.param = ? AND p.target = i.rid", (pid,))
     )
-    return Node(where=where + inner.where.on(row, row) + Sql(")"), listing=listing, slow=True)
+    return Node(where=where, listing=listing, slow=True)
 
 
 def referred(reader: Reader, own: int, pid: int, tid: int, inner: Node, depth: int) -> Node:
@@ -50,8 +53,10 @@ def referred(reader: Reader, own: int, pid: int, tid: int, inner: Node, depth: i
         return _targets(reader, own, pid, found)
     row = f"j{depth}"
     # A list has only live resources of the type whose parameter it is.
-    where = Sql(f"EXISTS (SELECT 1 FROM reference {row} WHERE {row}.param = ? AND {row}.target = @rid AND ", (pid,))
-    return Node(where=where + inner.where.on(row) + Sql(")"))
+    joins, conditions = filtered(inner.conjuncts, row, prefix=row)
+    target = Sql(f"{row}.param = ? AND {row}.target = @rid", (pid,))
+    exists = Sql(f"EXISTS (SELECT 1 FROM reference {row}") + joins + Sql(" WHERE ")
+    return Node(where=exists + all_of([target, *conditions]) + Sql(")"))
 
 
 def _first(reader: Reader, matches: Sql) -> list[int]:

@@ -107,5 +107,5 @@ def _value(reader: Reader, phase: Phase, sort: SortKey, row: Row) -> KeyValue:
 
 
 def _by_param(reader: Reader, pid: int, descending: bool, row: Row) -> KeyValue:
-    span = None if row.postings is None else order_span(decode(row.postings), pid, reader.target)
+    span = None if row.postings is None else order_span(decode(row.postings), pid, reader.target, reader.text)
     return None if span is None else span[descending]

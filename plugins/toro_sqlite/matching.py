@@ -4,25 +4,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from toro_sqlite.driver import candidates, smallest
 from toro_sqlite.filters import filtered
 from toro_sqlite.nodes import Node
 from toro_sqlite.ranges import within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of
+from toro_sqlite.starts import Starts
 
 __all__ = ["matching"]
 
-_CAPS = (64, 1_000, 16_000, 256_000, 4_000_000)
-_PREFERRED = 16
-"""How many times more than is taken it is worth counting."""
+_CAPS = (64, 2_000, 32_000, 512_000, 8_000_000)
 
 
 def matching(reader: Reader, tid: int, node: Node, at_most: int | None = None) -> Sql:
-    """List each match once, reading no more than is taken of it; `at_most` says how many will be."""
+    """List each match once, reading no more than is taken of it; `at_most` says how many will be, None all."""
     nodes = candidates(tid, node)
-    caps = [cap for cap in _CAPS if at_most is None or cap <= _PREFERRED * at_most]
-    driver = nodes[0] if len(nodes) == 1 else smallest(reader, nodes, node.bounds, caps)
+    driver = _driver(reader, tid, node, nodes, at_most)
     if driver is None:
         return _walked(tid, node)
     tests = [each for each in node.conjuncts if not (each is driver and each.exact)]
@@ -38,6 +38,18 @@ def matching(reader: Reader, tid: int, node: Node, at_most: int | None = None) -
     joins, conditions = filtered(tests, "r", "r")
     source = Sql("SELECT r.rid FROM (") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid") + joins
     return source + (Sql(" WHERE ") + all_of(conditions) if conditions else Sql(""))
+
+
+def _driver(reader: Reader, tid: int, node: Node, nodes: Sequence[Node], at_most: int | None) -> Node | None:
+    if len(nodes) < 2:
+        return nodes[0] if nodes else None
+    if at_most is None:
+        return smallest(reader, nodes, node.bounds, _CAPS)
+    ordered = [each for each in nodes if each.bounds.tight or each.postings]
+    found = smallest(reader, nodes, node.bounds, (_CAPS[0], max(_CAPS[0], at_most)))
+    if found is None and ordered:
+        found, _ = Starts(reader, tid, ordered, node.bounds, _CAPS[0], descending=False).sparsest()
+    return found
 
 
 def _walked(tid: int, node: Node) -> Sql:

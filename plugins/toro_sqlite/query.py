@@ -32,7 +32,7 @@ from toro_sqlite.joins import chained, referred
 from toro_sqlite.nodes import NOTHING, Node, every, listed, negated, some, these
 from toro_sqlite.postings import Posting
 from toro_sqlite.present import present
-from toro_sqlite.ranges import date_where, instant_where, list_dates, sort_bounds
+from toro_sqlite.ranges import certain_bounds, date_where, instant_where, list_dates, sort_bounds
 from toro_sqlite.reader import Reader
 from toro_sqlite.rows import COMPARTMENT
 from toro_sqlite.sql import Sql, all_of
@@ -155,11 +155,17 @@ class Compiler:
 
     def _period(self, pid: int, period: Period) -> Node:
         prefix, low, high = period.prefix, period.low, period.high
-        exists = Sql("EXISTS (SELECT 1 FROM date NOT INDEXED WHERE rid = @rid AND param = ? AND ", (pid,))
+        gap = self._reader.gap(pid)
+        where = Sql("EXISTS (SELECT 1 FROM date NOT INDEXED WHERE rid = @rid AND param = ? AND ", (pid,))
+        where += date_where(prefix, low, high) + Sql(")")
+        certain = None if self._reader.sparse(pid) else certain_bounds(gap, prefix, low, high)
+        if certain is not None:
+            # Near the ends alone does it depend on the date itself.
+            where = Sql("(@sort BETWEEN ? AND ? OR ", certain) + where + Sql(")")
         return Node(
-            where=exists + date_where(prefix, low, high) + Sql(")"),
+            where=where,
             listing=list_dates(pid, prefix, low, high),
-            bounds=sort_bounds(self._reader.gap(pid), prefix, low, high),
+            bounds=sort_bounds(gap, prefix, low, high),
         )
 
     def _quantity(self, pid: int, quantity: Quantity) -> Node:

@@ -7,12 +7,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from toro_core.search.plan import Prefix
+from toro_core.search.plan import MISSING, Prefix
 from toro_sqlite.names import Gap
 from toro_sqlite.schema import LONG
 from toro_sqlite.sql import Sql
 
-__all__ = ["UNBOUNDED", "Bounds", "date_where", "instant_where", "list_dates", "prefix_end", "sort_bounds", "within"]
+__all__ = [
+    "UNBOUNDED",
+    "Bounds",
+    "certain_bounds",
+    "date_where",
+    "instant_where",
+    "list_dates",
+    "prefix_end",
+    "sort_bounds",
+    "within",
+]
 
 _MIN, _MAX = -(2**63), 2**63 - 1
 
@@ -130,6 +140,34 @@ def sort_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
             return Bounds(_less(low, high_max), _more(high, low_min))
         case "ne":
             return UNBOUNDED
+
+
+def certain_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds | None:
+    """Bound sort values for which whatever date a resource has compares so, None where none is certain."""
+    if gap is None or prefix == "ne" or _MIN in gap or _MAX in gap:
+        return None
+    from_low, until_low = low - gap.low_min, low - gap.low_max - 1
+    from_high, until_high = high - gap.high_min + 1, high - gap.high_max
+    match prefix:
+        case "eq":
+            found = (from_low, until_high)
+        case "gt":
+            found = (from_high, _MAX)
+        case "lt":
+            found = (_MIN, until_low)
+        case "ge":
+            # A date that begins no earlier either ends no later, or later.
+            found = (min(from_low, from_high), _MAX)
+        case "le":
+            found = (_MIN, max(until_low, until_high))
+        case "sa":
+            found = (high - gap.low_min, _MAX)
+        case "eb":
+            found = (_MIN, low - gap.high_max)
+        case "ap":
+            found = (low - gap.high_min + 1, high - gap.low_max - 1)
+    first, last = max(_MIN, found[0]), min(_MAX, found[1], MISSING - 1)
+    return Bounds(first, last) if first <= last else None
 
 
 def within(column: str, bounds: Bounds) -> Sequence[Sql]:

@@ -18,8 +18,10 @@ __all__ = ["Readers"]
 
 T = TypeVar("T")
 
-_INLINE_SECONDS = 0.005
+_INLINE_SECONDS = 0.0025
 """How long a read may hold the event loop before it is stopped and begun again on a thread."""
+_COUNT_SECONDS = 0.001
+"""The same for what is seldom quick: an exact total."""
 _INLINE_STEPS, _THREAD_STEPS = 1_000, 20_000
 """SQLite's steps between two looks at the clock, or at whether the caller still waits."""
 _THREADS = 4
@@ -45,10 +47,10 @@ class Readers:
         except sqlite3.Error as error:
             raise fault(error) from error
 
-    async def soon(self, work: Callable[[Reader], T]) -> T:
+    async def soon(self, work: Callable[[Reader], T], *, is_count: bool = False) -> T:
         """Run here within the budget, else again on a thread."""
         self._check_open()
-        deadline = time.monotonic() + _INLINE_SECONDS
+        deadline = time.monotonic() + (_COUNT_SECONDS if is_count else _INLINE_SECONDS)
         self._inline.connection.set_progress_handler(lambda: time.monotonic() > deadline, _INLINE_STEPS)
         try:
             return _snapshot(self._inline, work)

@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from toro_core.storage import Rows
+from toro_core.storage import MISSING, Rows, UriRow
 from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
 from toro_sqlite.groups import amount, groups
-from toro_sqlite.names import Gap, NewNames
+from toro_sqlite.names import Gap
+from toro_sqlite.new_names import NewNames
 
 __all__ = ["COMPARTMENT", "Sheet"]
 
@@ -65,7 +66,7 @@ class Sheet:
             pid, patient = names.make_param(tid, COMPARTMENT), names.make_type("Patient")
             references |= {(pid, names.make_resource(patient, id), "") for id in rows.compartments}
         uris = {(names.make_param(tid, row.param), names.make_value(row.value)) for row in rows.uris}
-        blob = Blob(list(tokens), list(references), list(uris), self._orders(tid, rows), self._amounts(tid, rows))
+        blob = Blob(list(tokens), list(references), list(uris), self._orders(rid, tid, rows), self._amounts(tid, rows))
         if rows.groups:
             blob = msgspec.structs.replace(blob, groups=groups(names, tid, blob, rows.groups))
         _post(self.inserts, rid, sort, blob)
@@ -74,7 +75,12 @@ class Sheet:
 
     def remove(self, rid: int, sort: int, blob: bytes) -> None:
         """Take the resource out of the index; `sort` and `blob` are those kept beside it."""
-        _post(self.deletes, rid, sort, decode(blob))
+        decoded = decode(blob)
+        _post(self.deletes, rid, sort, decoded)
+        for entry in decoded.orders:
+            span = span_of(decoded, entry)
+            if span is not None:
+                self.deletes["ordering"].append(_ordering(pid_of(entry), rid, *span))
         for table in ("date", "string"):
             self.deletes[table].append((rid,))
 
@@ -91,24 +97,33 @@ class Sheet:
                     rows.sort(key=_AS_STORED.get(table))
                     connection.executemany(statements[table], rows)
 
-    def _orders(self, tid: int, rows: Rows) -> list[OrderEntry]:
-        """Say what the resource is sorted by; most of it is in its codes and its references' targets already."""
+    def _orders(self, rid: int, tid: int, rows: Rows) -> list[OrderEntry]:
+        """Post and say what the resource is sorted by; most of it is in its codes and its references' targets already."""
+        if not rows.orders:
+            return []
         codes = _spans((row.param, row.code) for row in rows.tokens)
         targets = _spans((row.param, f"{row.type}/{row.id}") for row in rows.references)
+        posted = self.inserts["ordering"]
         entries: dict[int, OrderEntry] = {}
         said: dict[Span, int] = {}
-        for row in rows.orders:
-            pid = self.names.make_param(tid, row.param)
-            span = (row.low, row.high)
-            if row.param not in codes and targets.get(row.param) == span:
+        for param, low, high in rows.orders:
+            pid = self.names.make_param(tid, param)
+            if pid in entries:
+                continue
+            span = (low, high)
+            named = _named(param, span, rows.uris) if isinstance(low, str) else 0
+            if named or (param not in codes and targets.get(param) == span):
+                # What targets or uris say has no index: their names would be the longest part of it.
                 self.names.note_by_target(pid)
-                entries[pid] = pid
-            elif codes.get(row.param) == span:
+                entries[pid] = [pid, -named] if named else pid
+                continue
+            posted.append(_ordering(pid, rid, low, high))
+            if codes.get(param) == span:
                 entries[pid] = pid
             elif span in said:
                 entries[pid] = [pid, said[span]]
             else:
-                entries[pid] = [pid, row.low, None if row.high == row.low else row.high]
+                entries[pid] = [pid, low, None if high == low else high]
                 said[span] = pid
         return list(entries.values())
 
@@ -121,6 +136,8 @@ class Sheet:
         dates = {(rid, param(tid, row.param), row.low, row.high) for row in rows.dates}
         for _, pid, low, high in dates:
             self.names.widen(pid, Gap.of(low, high, sort))
+        if sort != MISSING:
+            self.names.note_dated(tid, {row[1] for row in dates})
         self.inserts["date"] += dates
         strings = {(param(tid, row.param), row.folded, row.exact) for row in rows.strings}
         self.inserts["string"] += [(rid, pid, n, folded, exact) for n, (pid, folded, exact) in enumerate(strings)]
@@ -132,19 +149,24 @@ def _post(sheet: _Rows, rid: int, sort: int, blob: Blob) -> None:
     sheet["reference"] += {(pid, target, sort, rid) for pid, target, _ in blob.references}
     sheet["uri"] += [(pid, value, sort, rid) for pid, value in blob.uris]
     sheet["amount"] += [(pid, unit, low, "" if high is None else high, rid) for pid, unit, low, high in blob.amounts]
-    for entry in blob.orders:
-        span = span_of(blob, entry)
-        # What targets say has no index: their names would be the longest part of it.
-        if span is not None:
-            low, high = span
-            sheet["ordering"].append((pid_of(entry), low, rid, None if high == low else high))
+
+
+def _ordering(pid: int, rid: int, low: float | str, high: float | str) -> _Row:
+    return pid, low, rid, None if high == low else high
+
+
+def _named(param: str, span: Span, rows: Iterable[UriRow]) -> int:
+    """Return the length to which the parameter's uris are cut where they say the span, 0 where they do not."""
+    length = max(map(len, map(str, span)))
+    values = [row.value[:length] for row in rows if row.param == param]
+    return length if values and span == (min(values), max(values)) else 0
 
 
 def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:
     spans: dict[str, tuple[str, str]] = {}
     for param, value in values:
-        low, high = spans.get(param, (value, value))
-        spans[param] = (min(low, value), max(high, value))
+        known = spans.get(param)
+        spans[param] = (value, value) if known is None else (min(known[0], value), max(known[1], value))
     return {**spans}
 
 

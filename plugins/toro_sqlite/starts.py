@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from toro_core.search.plan import MISSING
 from toro_sqlite.nodes import Node
-from toro_sqlite.order import Phase
 from toro_sqlite.ranges import Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
@@ -31,11 +30,13 @@ class _Start(NamedTuple):
 class Starts:
     """Looks at up to `cap` entries of the lists of each criterion, in one direction."""
 
-    def __init__(self, reader: Reader, phase: Phase, nodes: Sequence[Node], bounds: Bounds, cap: int) -> None:
-        """Look within bounds of the sort value, in the phase's direction."""
+    def __init__(
+        self, reader: Reader, tid: int, nodes: Sequence[Node], bounds: Bounds, cap: int, *, descending: bool
+    ) -> None:
+        """Look within bounds of the sort value, at criteria on a type."""
         self._reader = reader
-        self._tid = phase.tid
-        self._descending = phase.descending
+        self._tid = tid
+        self._descending = descending
         self._nodes = nodes
         # Those without a sort value would seem to be very far away.
         self._bounds = bounds.both(Bounds(high=MISSING - 1))
@@ -48,20 +49,23 @@ class Starts:
         least = min(counts)
         return self._nodes[counts.index(least)] if least < self._cap else None
 
-    def sparsest(self) -> Node:
-        """Return the criterion whose first entries reach farthest in the order, from where all have begun."""
+    def sparsest(self) -> tuple[Node, Bounds]:
+        """Return the criterion whose first entries reach farthest in the order from where all have begun, and where that is."""
         firsts = [[start.first for start in starts if start.entries] for starts in self._starts]
         common = min(map(max, firsts)) if self._descending else max(map(min, firsts))
         looked = [self._from(node, starts, common) for node, starts in zip(self._nodes, self._starts, strict=True)]
         farthest = max((abs(start.last - common) for starts in looked for start in starts), default=0)
         densities = [sum(self._density(start, common, farthest) for start in starts) for starts in looked]
-        return self._nodes[densities.index(min(densities))]
+        return self._nodes[densities.index(min(densities))], self._after(common)
 
     def _from(self, node: Node, starts: list[_Start], common: int) -> list[_Start]:
         """Look again where what was seen ends before the others begin."""
         if all((start.last < common) == self._descending for start in starts if start.entries):
             return starts
-        return self._look(node, self._bounds.both(Bounds(high=common) if self._descending else Bounds(low=common)))
+        return self._look(node, self._bounds.both(self._after(common)))
+
+    def _after(self, sort: int) -> Bounds:
+        return Bounds(high=sort) if self._descending else Bounds(low=sort)
 
     def _density(self, start: _Start, common: int, farthest: int) -> float:
         # A list that has ended has nothing beyond its last entry either.

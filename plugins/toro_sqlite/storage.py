@@ -113,8 +113,9 @@ class SqliteStorage:
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
-        run = self._readers.soon if leaves(plan.criterion) <= _INLINE_KEYS else self._readers.later
-        return await run(lambda reader: pages.count(reader, plan, at_most))
+        if leaves(plan.criterion) > _INLINE_KEYS:
+            return await self._readers.later(lambda reader: pages.count(reader, plan, at_most))
+        return await self._readers.soon(lambda reader: pages.count(reader, plan, at_most), is_count=at_most is None)
 
     async def explain(self, plan: SearchPlan) -> str:
         """Say what a search of the plan does."""

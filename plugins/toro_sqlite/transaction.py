@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 from toro_core.storage import Watermark
-from toro_sqlite.names import NewNames
+from toro_sqlite.new_names import NewNames
 
 __all__ = ["Transaction", "now"]
 

@@ -8,15 +8,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from toro_core.search.plan import Cursor
+from toro_core.search.plan import MISSING, Cursor
 from toro_sqlite.driver import Access
 from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
-from toro_sqlite.postings import ITEM
+from toro_sqlite.postings import ITEM, Posting
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
-__all__ = ["in_windows", "unordered", "walks", "window"]
+__all__ = ["in_windows", "reach", "unordered", "walks", "window"]
 
 _CURSORS = 8
 """Lists up to which each is read by a statement of its own."""
@@ -41,16 +41,27 @@ def walks(phase: Phase, access: Access, after: Cursor | None, limit: int) -> Seq
     return [_statement(scan, phase, access, after, limit) for scan in _scans(phase, access)]
 
 
+def reach(phase: Phase, access: Access) -> Bounds:
+    """Return between which values of the phase's key all its matches are."""
+    if not phase.own:
+        return UNBOUNDED
+    bounds = phase.bounds.both(access.bounds)
+    return bounds if phase.bounds.low == MISSING else bounds.both(access.begun)
+
+
 def in_windows(phase: Phase, access: Access) -> bool:
     """Tell whether many lists are merged window by window."""
     many = access.driver is not None and len(access.driver.postings) > _CURSORS and access.driver.alike
     return access.how == "merge" and phase.own and not phase.rest and many
 
 
-def window(phase: Phase, access: Access, bounds: Bounds, after: Cursor | None, limit: int) -> Sql:
-    """Select, in order and each once, matches in the driver's lists whose sort values are within bounds."""
-    assert access.driver is not None  # noqa: S101 - there are lists
-    first, *_ = postings = access.driver.postings
+def window(
+    phase: Phase, access: Access, postings: Sequence[Posting], bounds: Bounds, after: Cursor | None, limit: int
+) -> Sql:
+    """Select, in order and each once, matches in these lists, all alike, whose sort values are within bounds."""
+    if not postings:
+        return Sql("SELECT 0 WHERE 0")
+    first = postings[0]
     scan = Scan(
         source=Sql("json_each(?) l", (json.dumps([each.item for each in postings]),))
         + Sql(f" CROSS JOIN {first.table} t ON t.param = ? AND t.{ITEM[first.table]} = l.value", (first.pid,)),
@@ -100,7 +111,7 @@ def _statement(
     # What a posting list's own columns answer is asked before the resource is looked up.
     joins, conditions = filtered(access.filters, scan.rows, "r")
     kept = [each.on(scan.rows, "r") for each in phase.keeps]
-    where = all_of([scan.where, *_position_within(scan, phase, access.bounds, after), *kept, *conditions])
+    where = all_of([scan.where, *_position_within(scan, phase, reach(phase, access), after), *kept, *conditions])
     source = scan.source + joins
     if not scan.joined:
         source += Sql(f" CROSS JOIN resource r ON r.rid = {scan.rows}.rid")
@@ -120,7 +131,6 @@ def _statement(
 
 def _position_within(scan: Scan, phase: Phase, bounds: Bounds, after: Cursor | None) -> Sequence[Sql]:
     """Start after the position, or at the bound where that is farther: SQLite seeks to one lower and one upper end only."""
-    bounds = phase.bounds.both(bounds) if phase.own else UNBOUNDED
     if after is None:
         return within(scan.key, bounds)
     key, rid = after[0], after[-1]

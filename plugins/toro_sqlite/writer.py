@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from toro_core.errors import StorageBusy
 from toro_sqlite.faults import fault
-from toro_sqlite.names import NewNames
+from toro_sqlite.new_names import NewNames
 from toro_sqlite.transaction import Transaction
 
 __all__ = ["Writer"]

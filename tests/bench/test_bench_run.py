@@ -7,7 +7,7 @@ from bench.corpus import build, cached
 from bench.run import Scale, run
 from bench.table import as_json, as_table
 
-TINY = Scale(resources=2_000, large=2_500, seconds=0.1, repeats=3, commits=64, patients=1, rounds=1)
+TINY = Scale(resources=2_000, larger=(2_500,), seconds=0.1, repeats=3, commits=64, patients=1, rounds=1)
 SIDES = {
     "hello world",
     "bare commits",
@@ -21,6 +21,7 @@ SIDES = {
     "unchecked",
     "JSON MB",
     "at 2,000",
+    "SQL by hand",
 }
 
 

@@ -169,7 +169,7 @@ def test_it_answers_in_every_mode(sandbox: Sandbox, mode: str) -> None:
         ("_format=json", "text/html", "application/fhir+json; charset=utf-8"),
         ("_format=application/json", "*/*", "application/json; charset=utf-8"),
         ("", "text/html", ""),
-        ("_format=xml", "*/*", ""),
+        ("_format=ttl", "*/*", ""),
     ],
 )
 def test_it_comes_in_the_format_asked_for_or_not_at_all(

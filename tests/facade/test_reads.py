@@ -88,10 +88,10 @@ async def test_the_media_type_is_the_one_asked_for(
     assert answer.headers["content-type"] == content_type
 
 
-@pytest.mark.parametrize(
-    ("query", "accept"), [("", "application/fhir+xml"), ("?_format=xml", "*/*"), ("", "text/html")]
-)
-async def test_what_is_not_json_is_not_acceptable(client: httpx.AsyncClient, query: str, accept: str) -> None:
+@pytest.mark.parametrize(("query", "accept"), [("", "text/turtle"), ("?_format=ttl", "*/*"), ("", "text/html")])
+async def test_what_is_neither_json_nor_xml_is_not_acceptable(
+    client: httpx.AsyncClient, query: str, accept: str
+) -> None:
     answer = await client.get(f"/fhir/Patient/1{query}", headers={"accept": accept})
     assert answer.status_code == 406
     assert answer.json()["resourceType"] == "OperationOutcome"

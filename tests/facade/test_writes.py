@@ -50,7 +50,7 @@ async def test_json_is_taken_under_the_names_clients_give_it(
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("application/fhir+xml", _BODY),
+        ("text/turtle", _BODY),
         ("application/fhir+json; fhirVersion=5.0", _BODY),
         ("application/json; charset=latin1", _BODY),
         ("application/x-www-form-urlencoded", b"name=x"),

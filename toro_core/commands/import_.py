@@ -88,7 +88,7 @@ async def _open_sink(
     from toro_core.channel import core_tls
     from toro_core.definitions import load as load_definitions
     from toro_core.importing import CoreSink, StorageSink
-    from toro_core.packages import definitions_of
+    from toro_core.packages import announced, definitions_of
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
     from toro_core.v1 import connect
@@ -102,7 +102,8 @@ async def _open_sink(
         definitions = await definitions_of(storage)
         validator = Validator(definitions, policy=settings.profile_policy) if validate else None
         extractor = Extractor(definitions, settings.own_bases())
-        yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
+        async with announced(storage, definitions):
+            yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
 
 
 def _tell(report: Report, seconds: float) -> None:

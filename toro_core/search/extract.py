@@ -42,7 +42,7 @@ class Extractor:
         self.references: Final = References(service_bases, definitions.resource_types)
         self._types: dict[str, _Type] = {}
         self.rules: Final = _RULES
-        self.fingerprint: Final = hashlib.sha256(f"{_RULES}\n{definitions.built_in_digest}".encode()).hexdigest()
+        self.fingerprint: Final = hashlib.sha256(f"{_RULES}\n{definitions.search_digest}".encode()).hexdigest()
         """Names what is extracted: rows of equal fingerprints are made by equal rules, but for the service's bases."""
         self.pending: Mapping[str, Collection[str]] = {}
         """By type the parameters whose rows in the storage may be of other rules, until it has been indexed again."""

@@ -7,6 +7,7 @@ resource of its type has been indexed again.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -43,7 +44,7 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
             stored = Rules(fingerprint="", parameters={})
         else:
             empty = False
-            stored = msgspec.json.decode(record.value, type=Rules)
+            stored = _decoded(record.value)
         if stored.fingerprint == extractor.fingerprint:
             extractor.pending = {}
             return
@@ -53,7 +54,7 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
         if pending:
             return
         try:
-            await storage.put_state(_KEY, msgspec.json.encode(rules), if_revision=record.revision if record else 0)
+            await storage.put_state(_KEY, _encoded(rules), if_revision=record.revision if record else 0)
         except StateConflict:
             # Another process has just settled it.
             continue
@@ -62,7 +63,7 @@ async def settle(storage: Storage, extractor: Extractor) -> None:
 
 async def store_rules(storage: Storage, rules: Rules) -> None:
     """Note that everything is indexed by these rules."""
-    await storage.put_state(_KEY, msgspec.json.encode(rules))
+    await storage.put_state(_KEY, _encoded(rules))
 
 
 def rules_of(extractor: Extractor) -> Rules:
@@ -114,6 +115,15 @@ def _facts(extractor: Extractor, layout: Layout, searchable: Searchable) -> Iter
 
 def _branch(extractor: Extractor, branch: Branch) -> object:
     return branch.type, branch.path, branch.target, branch.element, sorted(extractor.systems(branch).items())
+
+
+def _encoded(rules: Rules) -> bytes:
+    return zlib.compress(msgspec.json.encode(rules))
+
+
+def _decoded(value: bytes) -> Rules:
+    # Earlier versions did not compress it.
+    return msgspec.json.decode(value if value.startswith(b"{") else zlib.decompress(value), type=Rules)
 
 
 def _hash(facts: Iterator[object]) -> str:

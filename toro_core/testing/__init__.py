@@ -6,6 +6,7 @@ pytest.register_assert_rewrite(
     "toro_core.testing.chance",
     "toro_core.testing.commits",
     "toro_core.testing.conditions",
+    "toro_core.testing.criteria",
     "toro_core.testing.differential",
     "toro_core.testing.durability",
     "toro_core.testing.histories",

@@ -57,7 +57,7 @@ OTHER = "Patient"
 _DAY = 86_400_000_000
 _GREATEST = sys.float_info.max
 _PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
-_SORTS = (None, None, None, "key", "name", "number", "r", "s", "_id", "_lastUpdated", "unheard")
+_SORTS = (None, None, None, "key", "name", "number", "q", "r", "s", "_id", "_lastUpdated", "unheard")
 
 
 class Chance:
@@ -67,6 +67,9 @@ class Chance:
         """Draw chains only where there are `joins`."""
         self._random = random.Random(seed)
         self._joins = joins
+        # As the core has it, or whatever the contract allows.
+        self._is_ordered_by_date = seed % 2 == 0
+        self._has_open_ends = seed % 4 != 0
         self.pick = self._random.choice
 
     def one_in(self, n: int) -> bool:
@@ -82,7 +85,8 @@ class Chance:
         own = self._own()
         lows = [row.low for row in own.dates if row.param == "date"]
         # Types differ in what they are sorted by: often the lowest date, else something else or nothing.
-        sort = min(lows, default=MISSING) if not self.one_in(6) else self.pick((MISSING, 0, 5 * _DAY, None))
+        by_date = self._is_ordered_by_date or not self.one_in(6)
+        sort = min(lows, default=MISSING) if by_date else self.pick((MISSING, 0, 5 * _DAY, None))
         return Rows(
             sort=sort,
             tokens=own.tokens,
@@ -224,6 +228,7 @@ class Chance:
         # Keys as the core makes them, from the other rows, and one that has nothing to do with them.
         orders += self._order("r", [f"{row.type}/{row.id}" for row in own.references if row.param == "r"])
         orders += self._order("s", [row.code for row in own.tokens if row.param == "s"])
+        orders += self._order("q", [row.value[:1] for row in own.uris if row.param == "q"])
         return orders
 
     def _order(self, param: str, values: list[str]) -> list[OrderRow]:
@@ -239,9 +244,10 @@ class Chance:
         return self._random.randrange(-4, 12) * self.pick((_DAY, 30 * _DAY, 800 * _DAY))
 
     def _interval(self) -> tuple[int, int]:
-        low = NEVER if self.one_in(12) else self._instant()
+        open_low, open_high = (self._has_open_ends and self.one_in(12) for _ in range(2))
+        low = NEVER if open_low else self._instant()
         length = self.pick((1, _DAY, _DAY, 2 * _DAY, 365 * _DAY, 900 * _DAY))
-        high = FOREVER if self.one_in(12) else max(low, self._instant() if low == NEVER else low) + length
+        high = FOREVER if open_high else max(low, self._instant() if low == NEVER else low) + length
         return low, high
 
     def _range(self) -> tuple[float, float]:

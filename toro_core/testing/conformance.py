@@ -6,6 +6,7 @@ import pytest
 
 from toro_core.testing.commits import CommitConformance
 from toro_core.testing.conditions import ConditionConformance
+from toro_core.testing.criteria import CriteriaConformance
 from toro_core.testing.differential import DifferentialConformance
 from toro_core.testing.durability import DurabilityConformance
 from toro_core.testing.feeds import FeedConformance
@@ -29,6 +30,7 @@ class StorageConformance(
     FeedConformance,
     LoadConformance,
     SearchConformance,
+    CriteriaConformance,
     PageConformance,
     DifferentialConformance,
     ReindexConformance,

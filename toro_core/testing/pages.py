@@ -89,6 +89,41 @@ class PageConformance:
                     assert set(ids[5:]) == {"none", "other"}
                     assert len(ids) == 7
 
+    async def test_where_one_key_is_equal_the_next_decides(self, storage: Storage) -> None:
+        keys = {
+            "a1": (1, "a"), "a2": (2, "a"), "a-": (None, "a"), "b1": (1, "b"), "b2": (2, "b"), "b-": (None, "b"),
+            "-1": (1, None), "-2": (2, None), "--": (None, None),
+        }  # fmt: skip
+        await create(
+            storage,
+            {
+                id: _rows(
+                    MISSING if sort is None else sort,
+                    *([] if text is None else [OrderRow("key", text, text)]),
+                    OrderRow("twice", text or "", (text or "") + "!"),
+                )
+                for id, (sort, text) in keys.items()
+            },
+        )
+        key, own = SortKey(param="key"), SortKey()
+        down, own_down = SortKey(param="key", descending=True), SortKey(descending=True)
+        for sort, expected in (
+            ((key, own), "a1 a2 a- b1 b2 b- -1 -2 --"),
+            ((key, own_down), "a2 a1 a- b2 b1 b- -2 -1 --"),
+            ((down, own), "b1 b2 b- a1 a2 a- -1 -2 --"),
+            ((own, key), "a1 b1 -1 a2 b2 -2 a- b- --"),
+            ((own_down, key), "a2 b2 -2 a1 b1 -1 a- b- --"),
+            ((own_down, down), "b2 a2 -2 b1 a1 -1 b- a- --"),
+            ((key, SortKey(param="_id", descending=True)), "a2 a1 a- b2 b1 b- -2 -1 --"),
+            ((SortKey(param="unheard"), own, down), "b1 a1 -1 b2 a2 -2 b- a- --"),
+            ((SortKey(param="_id"), own), "-- -1 -2 a- a1 a2 b- b1 b2"),
+            ((SortKey(param="twice", descending=True), own), "b1 b2 b- a1 a2 a- -1 -2 --"),
+        ):
+            for criterion in _WAYS:
+                for limit in (1, 2, 4, 50):
+                    plan = SearchPlan(type=TYPE, criterion=criterion, sort=sort, limit=limit)
+                    assert await walk(storage, plan) == expected.split(), (sort, criterion, limit)
+
     async def test_a_key_nobody_has_leaves_all_in_some_lasting_order(self, storage: Storage) -> None:
         await create(storage, {f"r{n}": _rows(n) for n in range(7)})
         for descending in (False, True):
@@ -108,7 +143,7 @@ class PageConformance:
             await _sorted(storage, sort, ["b", "a", "c"])
 
     @pytest.mark.parametrize("descending", [False, True])
-    @pytest.mark.parametrize("param", [None, "key", "_id"])
+    @pytest.mark.parametrize("param", [None, "key", "_id", "key,"])
     async def test_a_resource_whose_key_stays_appears_once_whatever_is_written_meanwhile(
         self, storage: Storage, param: str | None, descending: bool
     ) -> None:
@@ -116,6 +151,9 @@ class PageConformance:
             # Equal keys, and some without one.
             return _rows(MISSING) if n % 5 == 0 else _rows(n // 4, OrderRow("key", n // 4, n // 4))
 
+        # With a comma a second key decides among equal ones.
+        keys = [SortKey(param=param and param.strip(","), descending=descending)]
+        keys += [SortKey(descending=not descending)] if param and "," in param else []
         steady = {f"s{n:02}": rows(n) for n in range(30)}
         await create(storage, {**steady, **{f"d{n:02}": rows(n) for n in range(10)}})
         for criterion in _WAYS:
@@ -125,7 +163,7 @@ class PageConformance:
                 plan = SearchPlan(
                     type=TYPE,
                     criterion=criterion,
-                    sort=(SortKey(param=param, descending=descending),),
+                    sort=tuple(keys),
                     limit=4,
                     cursor=cursor,
                 )
@@ -165,7 +203,7 @@ class PageConformance:
                     SearchPlan(type=TYPE, sort=(SortKey(param=param, descending=descending),), limit=2)
                 )
                 assert isinstance(page.cursor, tuple)
-                assert all(each is None or isinstance(each, int | str) for each in page.cursor)
+                assert all(each is None or isinstance(each, int | float | str) for each in page.cursor)
 
     async def test_a_page_is_cut_by_bytes_too_but_has_a_resource(self, storage: Storage) -> None:
         sizes = {"a": 10, "b": 10, "c": 9000, "d": 10, "e": 10}

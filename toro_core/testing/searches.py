@@ -16,18 +16,34 @@ from toro_core.search.plan import (
     NEVER,
     AllOf,
     AnyOf,
+    Composite,
     Criterion,
     Ids,
     LastUpdated,
+    Number,
     Period,
     Prefix,
+    Present,
+    Quantity,
     Reference,
     SearchPlan,
     Text,
     Token,
     Uri,
 )
-from toro_core.storage import DateRow, ReferenceRow, Rows, Storage, StringRow, TokenRow, UriRow
+from toro_core.storage import (
+    DateRow,
+    GroupRow,
+    NumberRow,
+    OrderRow,
+    QuantityRow,
+    ReferenceRow,
+    Rows,
+    Storage,
+    StringRow,
+    TokenRow,
+    UriRow,
+)
 from toro_core.testing.making import TYPE, create, delete, found, write
 
 __all__ = ["SearchConformance"]
@@ -50,30 +66,30 @@ _HOSTILE = (
     "\U0010ffff",
 )
 
-_PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
+_PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
 # Where intervals lie to the searched one, [100, 200), and the prefixes under which they are found.
 _INTERVALS: dict[str, tuple[int, int, str]] = {
     "before": (0, 50, "ne lt le eb"),
     "meets": (50, 100, "ne lt le eb"),
-    "overlaps the start": (50, 150, "ne lt le"),
-    "starts it": (100, 150, "eq ge le"),
-    "equals": (100, 200, "eq ge le"),
-    "inside": (120, 180, "eq ge le"),
-    "ends it": (150, 200, "eq ge le"),
-    "overlaps the end": (150, 250, "ne gt ge"),
+    "overlaps the start": (50, 150, "ne lt le ap"),
+    "starts it": (100, 150, "eq ge le ap"),
+    "equals": (100, 200, "eq ge le ap"),
+    "inside": (120, 180, "eq ge le ap"),
+    "ends it": (150, 200, "eq ge le ap"),
+    "overlaps the end": (150, 250, "ne gt ge ap"),
     "met": (200, 250, "ne gt ge sa"),
     "after": (250, 300, "ne gt ge sa"),
-    "covers": (50, 250, "ne gt ge lt le"),
-    "covers from the start": (100, 250, "ne gt ge"),
-    "covers to the end": (50, 200, "ne lt le"),
-    "one short of the start": (99, 200, "ne lt le"),
-    "one past the end": (100, 201, "ne gt ge"),
+    "covers": (50, 250, "ne gt ge lt le ap"),
+    "covers from the start": (100, 250, "ne gt ge ap"),
+    "covers to the end": (50, 200, "ne lt le ap"),
+    "one short of the start": (99, 200, "ne lt le ap"),
+    "one past the end": (100, 201, "ne gt ge ap"),
     "open start, ends before": (NEVER, 100, "ne lt le eb"),
-    "open start": (NEVER, 150, "ne lt le"),
-    "open end": (150, FOREVER, "ne gt ge"),
+    "open start": (NEVER, 150, "ne lt le ap"),
+    "open end": (150, FOREVER, "ne gt ge ap"),
     "open end, starts after": (200, FOREVER, "ne gt ge sa"),
-    "open": (NEVER, FOREVER, "ne gt ge lt le"),
+    "open": (NEVER, FOREVER, "ne gt ge lt le ap"),
 }
 
 
@@ -189,6 +205,11 @@ class SearchConformance:
             ("eb", (high - 1, high + 5), False),
             ("ge", (NEVER, FOREVER), True),
             ("sa", (NEVER, FOREVER), False),
+            ("ap", (high - 1, high + 5), True),
+            ("ap", (low - 5, low + 1), True),
+            ("ap", (low + 1, low + 2), True),
+            ("ap", (high, high + 5), False),
+            ("ap", (low - 5, low), False),
         ):
             criterion = LastUpdated(prefix=prefix, low=searched[0], high=searched[1])  # type: ignore[arg-type]
             await _finds(storage, criterion, {"a"} if there else set())
@@ -333,6 +354,9 @@ class SearchConformance:
                 dates=(DateRow("date", n, n + 1), DateRow("kept", 0, 1)),
                 references=(ReferenceRow("subject", "Patient", f"p{n}", ""), ReferenceRow("kept", "Patient", "1", "")),
                 uris=(UriRow("url", f"u{n}"), UriRow("kept", "kept")),
+                numbers=(NumberRow("number", n, n), NumberRow("kept", 0, 1)),
+                quantities=(QuantityRow("amount", "u", "g", n, n + 1), QuantityRow("kept", "u", "g", 0, 0)),
+                groups=(GroupRow("group", Rows(tokens=(TokenRow("code", "s", f"c{n}"),))),),
                 sort=sort,
             )
 
@@ -343,6 +367,9 @@ class SearchConformance:
                 Period(param="date", prefix="eq", low=n, high=n + 1),
                 Reference(param="subject", id=f"p{n}"),
                 Uri(param="url", value=f"u{n}"),
+                Number(param="number", prefix="eq", low=n, high=n + 0.5),
+                Quantity(param="amount", prefix="eq", low=n, high=n + 1.5, system="u", code="g"),
+                Composite(param="group", criteria=(Token(param="code", code=f"c{n}"),)),
             )
 
         kept: tuple[Criterion, ...] = (
@@ -351,6 +378,9 @@ class SearchConformance:
             Period(param="kept", prefix="eq", low=0, high=1),
             Reference(param="kept", type="Patient", id="1"),
             Uri(param="kept", value="kept"),
+            Number(param="kept", prefix="gt", low=0, high=0),
+            Quantity(param="kept", prefix="eq", low=0, high=1, system="u", code="g"),
+            Present(param="kept"),
         )
         # The same sort value, another one, the first rows again.
         for n, sort, before in ((1, 5, 2), (2, 5, 1), (2, 9, 1), (1, 9, 2)):
@@ -397,6 +427,10 @@ class SearchConformance:
             dates=(DateRow("date", 0, 1),) * 2,
             references=(ReferenceRow("subject", "Patient", "1", ""), ReferenceRow("subject", "Patient", "1", "1")) * 2,
             uris=(UriRow("url", "u"),) * 2,
+            numbers=(NumberRow("number", 1, 1),) * 2,
+            quantities=(QuantityRow("amount", "u", "g", 1, 2), QuantityRow("amount", "u", "g", 1, 1)) * 2,
+            groups=(GroupRow("group", Rows(tokens=(TokenRow("code", "s", "a"),) * 2)),) * 2,
+            orders=(OrderRow("key", 1, 2),) * 2,
             compartments=("1", "1"),
         )
         for _ in range(2):
@@ -407,5 +441,8 @@ class SearchConformance:
                 Period(param="date", prefix="eq", low=0, high=1),
                 Reference(param="subject", id="1"),
                 Uri(param="url", value="u"),
+                Number(param="number", prefix="eq", low=1, high=2),
+                Quantity(param="amount", prefix="gt", low=1, high=1, system="u", code="g"),
+                Composite(param="group", criteria=(Token(param="code", code="a"),)),
             ):
                 await _finds(storage, criterion, {"a"})

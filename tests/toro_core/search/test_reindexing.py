@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from toro_core.definitions import Definitions
@@ -85,6 +86,18 @@ async def test_resources_stored_by_rules_nobody_knows_are_found_by_no_parameter(
     assert "code" in extractor.pending["Observation"]
     assert COMPARTMENT in extractor.pending["Observation"]
     assert not extractor.searchables("Observation")
+
+
+async def test_rules_as_earlier_versions_noted_them_are_understood(definitions: Definitions) -> None:
+    storage = MemoryStorage()
+    extractor = await _settled(storage, definitions)
+    resource = _observation("a")
+    await storage.commit([Write(key=Key("Observation", "a"), body=body(resource, "a"), rows=Rows())])
+    # They were not compressed.
+    await storage.put_state("search/rules", msgspec.json.encode(_before(extractor, "code")))
+    assert {*(await _settled(storage, definitions)).pending["Observation"]} == {"code"}
+    await storage.put_state("search/rules", msgspec.json.encode(rules_of(extractor)))
+    assert (await _settled(storage, definitions)).pending == {}
 
 
 async def test_only_what_has_changed_is_pending(definitions: Definitions) -> None:
