@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
+from toro_core.bulk.asking import Asking
+from toro_core.bulk.cohorts import Cohorts
+from toro_core.bulk.exports import Exports
+from toro_core.bulk.files import open_files
+from toro_core.bulk.jobs import Jobs
+from toro_core.bulk.runner import Limits, Runner, Worker
+from toro_core.bulk.selection import Tools as SelectionTools
+from toro_core.bulk.supervisor import Supervisor
 from toro_core.bundles.bundler import Bundler
 from toro_core.bundles.entries import EntryParser
 from toro_core.bundles.plan import Tools
@@ -18,9 +28,9 @@ from toro_core.packages import announced, definitions_of
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
-from toro_core.search.indexed import settle
 from toro_core.search.paging import PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.reindex import prepare
 from toro_core.searching import Searcher
 from toro_core.service import Parts, Service
 from toro_core.settings import Settings
@@ -31,7 +41,7 @@ from toro_core.validation import Validator
 from toro_core.watching import Watching
 from toro_core.writing import Drafter, Integrity, Writer
 
-__all__ = ["open_service", "service_on"]
+__all__ = ["open_runner", "open_service", "service_on"]
 
 
 @asynccontextmanager
@@ -41,12 +51,13 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         definitions = await definitions_of(storage)
         async with announced(storage, definitions):
             extractor = Extractor(definitions, settings.own_bases())
-            await settle(storage, extractor)
+            await prepare(storage, extractor)
             service = service_on(storage, settings, extractor)
-            try:
-                yield service
-            finally:
-                service.end_streams()
+            async with service.working():
+                try:
+                    yield service
+                finally:
+                    service.end_streams()
 
 
 def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
@@ -98,5 +109,50 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
             histories=Histories(storage, reader, access, tokens, definitions.resource_types),
             watching=Watching(storage, reader, access, authority, definitions.resource_types),
             validating=Validating(validator, reader, access),
+            exports=_exports(storage, settings, extractor, parser, access, reader),
         )
     )
+
+
+@asynccontextmanager
+async def open_runner(settings: Settings) -> AsyncIterator[Runner]:
+    """Open the storage the settings name and what works on its exports; close the storage at the end."""
+    async with open_storage(settings.storage) as storage:
+        definitions = await definitions_of(storage)
+        async with announced(storage, definitions):
+            extractor = Extractor(definitions, settings.own_bases())
+            await prepare(storage, extractor)
+            parser = SearchParser(extractor, max_count=settings.page_size_max)
+            yield _runner(storage, settings, extractor, parser, Access(parser.constraint))
+
+
+def _exports(
+    storage: Storage, settings: Settings, extractor: Extractor, parser: SearchParser, access: Access, reader: Reader
+) -> Exports:
+    jobs = Jobs(storage)
+    runner = _runner(storage, settings, extractor, parser, access)
+    worker: Worker = runner
+    if settings.export_process and settings.export_workers:
+        worker = Supervisor(jobs, runner, msgspec.json.encode(settings), settings.export_poll)
+    return Exports(
+        storage,
+        jobs,
+        runner.files,
+        Asking(extractor.definitions, parser, access),
+        access,
+        Cohorts(storage, reader, extractor.references),
+        worker,
+        at_once=settings.export_limit,
+    )
+
+
+def _runner(storage: Storage, settings: Settings, extractor: Extractor, parser: SearchParser, access: Access) -> Runner:
+    files = open_files(settings.export_files, signed=settings.export_signed_urls)
+    limits = Limits(
+        file_bytes=settings.export_file_size,
+        keep=settings.export_keep,
+        poll=settings.export_poll,
+        workers=settings.export_workers,
+    )
+    tools = SelectionTools(extractor, parser, access, ascii_only=settings.export_ascii)
+    return Runner(storage, Jobs(storage), files, tools, limits)

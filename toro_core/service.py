@@ -6,6 +6,7 @@ Past 250 lines because every RPC has its method here; what they do lies elsewher
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -13,6 +14,8 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
+from toro_core.bulk.exports import Exports
+from toro_core.bulk.servicer import ExportServicer
 from toro_core.bundles.bundler import Bundler
 from toro_core.capabilities import capabilities
 from toro_core.changes import Done
@@ -91,6 +94,7 @@ class Parts:
     histories: Histories
     watching: Watching
     validating: Validating
+    exports: Exports
 
 
 class Service:
@@ -100,6 +104,7 @@ class Service:
         """Answer with these parts, `interceptors` outermost."""
         self._parts = parts
         self._types = parts.definitions.resource_types
+        self._servicers = {"toro.v1.ExportService": ExportServicer(parts.exports)}
         around = (*interceptors, errors, deadlines, identify(parts.authority))
         self.answer = chain(around, self._act)
 
@@ -108,7 +113,14 @@ class Service:
         return Service(self._parts, interceptors)
 
     async def _act(self, call: Call, request: Message) -> Any:
-        return await getattr(self, call.method.name)(request, call)
+        servicer = self._servicers.get(call.method.service, self)
+        return await getattr(servicer, call.method.name)(request, call)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Do in the background what calls leave to be done."""
+        async with self._parts.exports.worker.running():
+            yield
 
     async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:
         """Read one resource."""

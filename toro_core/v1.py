@@ -14,7 +14,12 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from toro_core._gen.toro.v1 import capability_service_pb2, client_service_pb2, resource_service_pb2
+from toro_core._gen.toro.v1 import (
+    capability_service_pb2,
+    client_service_pb2,
+    export_service_pb2,
+    resource_service_pb2,
+)
 from toro_core._gen.toro.v1.capability_service_pb2 import (
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
@@ -30,6 +35,22 @@ from toro_core._gen.toro.v1.client_service_pb2 import (
     GetKeysResponse,
 )
 from toro_core._gen.toro.v1.client_service_pb2_grpc import ClientServiceStub
+from toro_core._gen.toro.v1.export_service_pb2 import (
+    CancelExportRequest,
+    CancelExportResponse,
+    ExportFile,
+    ExportFileKind,
+    ExportLevel,
+    ExportState,
+    FetchExportFileRequest,
+    FetchExportFileResponse,
+    GetExportRequest,
+    GetExportResponse,
+    StartExportRequest,
+    StartExportResponse,
+    TypeFilter,
+)
+from toro_core._gen.toro.v1.export_service_pb2_grpc import ExportServiceStub
 from toro_core._gen.toro.v1.exposure_pb2 import ExposedType, Exposure
 from toro_core._gen.toro.v1.resource_pb2 import Issue, Issues, IssueSeverity, Resource
 from toro_core._gen.toro.v1.resource_service_pb2 import (
@@ -72,6 +93,8 @@ from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channe
 __all__ = [
     "METHODS",
     "CallError",
+    "CancelExportRequest",
+    "CancelExportResponse",
     "CapabilityServiceStub",
     "ClientServiceStub",
     "CommitBundleRequest",
@@ -87,12 +110,21 @@ __all__ = [
     "EntryResult",
     "ExchangeAssertionRequest",
     "ExchangeAssertionResponse",
+    "ExportFile",
+    "ExportFileKind",
+    "ExportLevel",
+    "ExportServiceStub",
+    "ExportState",
     "ExposedType",
     "Exposure",
+    "FetchExportFileRequest",
+    "FetchExportFileResponse",
     "FetchResourceRequest",
     "FetchResourceResponse",
     "GetCapabilitiesRequest",
     "GetCapabilitiesResponse",
+    "GetExportRequest",
+    "GetExportResponse",
     "GetKeysRequest",
     "GetKeysResponse",
     "GetResourceRequest",
@@ -117,9 +149,12 @@ __all__ = [
     "SearchParameterCapability",
     "SearchResourcesRequest",
     "SearchResourcesResponse",
+    "StartExportRequest",
+    "StartExportResponse",
     "Tls",
     "Transport",
     "TypeCapability",
+    "TypeFilter",
     "UpdateResourceRequest",
     "UpdateResourceResponse",
     "ValidateResourceRequest",
@@ -155,6 +190,7 @@ class Method:
     """One RPC: its path on the wire and its messages."""
 
     name: str
+    service: str
     path: str
     request: type[Message]
     response: type[Message]
@@ -163,11 +199,12 @@ class Method:
 
 def _methods() -> dict[str, Method]:
     found = {}
-    for module in (resource_service_pb2, client_service_pb2, capability_service_pb2):
+    for module in (resource_service_pb2, client_service_pb2, capability_service_pb2, export_service_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 found[method.name] = Method(
                     name=method.name,
+                    service=service.full_name,
                     path=f"/{service.full_name}/{method.name}",
                     request=getattr(module, method.input_type.name),
                     response=getattr(module, method.output_type.name),
@@ -281,6 +318,31 @@ class Core:
     ) -> GetKeysResponse:
         """Get the keys that verify access tokens."""
         return cast(GetKeysResponse, await self._unary("GetKeys", request, metadata, timeout))
+
+    async def StartExport(
+        self, request: StartExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> StartExportResponse:
+        """Begin an export."""
+        return cast(StartExportResponse, await self._unary("StartExport", request, metadata, timeout))
+
+    async def GetExport(
+        self, request: GetExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> GetExportResponse:
+        """Say how an export is."""
+        return cast(GetExportResponse, await self._unary("GetExport", request, metadata, timeout))
+
+    async def CancelExport(
+        self, request: CancelExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> CancelExportResponse:
+        """Stop an export."""
+        return cast(CancelExportResponse, await self._unary("CancelExport", request, metadata, timeout))
+
+    def FetchExportFile(
+        self, request: FetchExportFileRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchExportFileResponse]:
+        """Read a file of an export in chunks."""
+        answers = self._transport.stream(METHODS["FetchExportFile"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchExportFileResponse]", answers)
 
     async def GetCapabilities(
         self, request: GetCapabilitiesRequest, *, metadata: Metadata = (), timeout: float | None = None

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from toro_core.v1 import SearchParameterCapability, TypeCapability
+from toro_core.xml import Xml
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
 from toro_facade.headers import matches
 from toro_facade.media import FHIR_JSON, FHIR_XML, JSON, XML, Media
 from toro_facade.patch import patch_formats
+from toro_facade.xml import in_xml
 
 __all__ = ["Metadata", "capability_statement"]
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+_EXPORT = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+_EXPORTS = {"Patient": "patient-export", "Group": "group-export"}
+_BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _KEPT = 16
 """Statements kept, one a base URL: there are several only where the Host header says the base."""
 
@@ -30,6 +36,7 @@ class Metadata:
     def __init__(self) -> None:
         """Begin with nothing made."""
         self._made: dict[str, tuple[bytes, str]] = {}
+        self._translated: dict[tuple[str, bool], bytes] = {}
 
     async def __call__(self, exchange: Exchange) -> Answer:
         """Answer with the CapabilityStatement, or 304 where the client has it."""
@@ -42,7 +49,20 @@ class Metadata:
         if matches(exchange.header(b"if-none-match"), etag):
             return Answer(status=304, headers=headers)
         headers.append((b"content-type", exchange.media.content_type))
-        return Answer(headers=headers, body=exchange.media.render(body))
+        answer = Answer(headers=headers, body=exchange.media.render(body))
+        xml = exchange.services.xml
+        return answer if xml is None or not exchange.media.xml else await self._in_xml(xml, answer, exchange, etag)
+
+    async def _in_xml(self, xml: Xml, answer: Answer, exchange: Exchange, etag: str) -> Answer:
+        """Translate once: whoever likes may ask for this, and it is large."""
+        made = (etag, exchange.media.pretty)
+        if made not in self._translated:
+            if len(self._translated) >= _KEPT:
+                self._translated.clear()
+            self._translated[made] = (await in_xml(xml, answer, exchange.media)).body
+        exchange.media = replace(exchange.media, xml=False)
+        answer.body = self._translated[made]
+        return answer
 
     def _statement(self, services: Services, base: str) -> tuple[bytes, str]:
         if base not in self._made:
@@ -66,12 +86,16 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
     history = ("history-system",) if policy.system_history else ()
     rest["interaction"] = [{"code": code} for code in ("search-system", *history, *operations)]
     rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
+    exports = "$export" in policy.operations
+    if exports:
+        rest["operation"] = [{"name": "export", "definition": f"{_EXPORT}export"}]
     patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": services.started,
         "kind": "instance",
+        **({"instantiates": [_BULK_DATA]} if exports else {}),
         "software": {"name": "Toro", "version": services.capabilities.software_version or "0"},
         "implementation": {"description": "Toro FHIR server", "url": f"{base}/fhir"},
         "fhirVersion": services.capabilities.fhir_version or "4.0.1",
@@ -123,8 +147,11 @@ def _resource(
     deletes = searches and "delete" in codes
     resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
     operations = [name for name in services.policy.operations if name in _OPERATIONS]
-    if operations:
-        resource["operation"] = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
+    listed = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
+    if "$export" in services.policy.operations and able.resource_type in _EXPORTS:
+        listed.append({"name": "export", "definition": _EXPORT + _EXPORTS[able.resource_type]})
+    if listed:
+        resource["operation"] = listed
     if "search-type" in codes and able.search_parameters:
         if includes := _includes(able):
             resource["searchInclude"] = ["*", *includes]

@@ -23,6 +23,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "INVALID_ARGUMENT": 400,
     "INVALID_BUNDLE": 400,
     "INVALID_CLIENT": 401,
+    "INVALID_EXPORT": 400,
     "INVALID_GRANT": 400,
     "INVALID_JSON": 400,
     "INVALID_PAGE_TOKEN": 400,
@@ -46,6 +47,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "STORAGE_UNAVAILABLE": 503,
     "TARGET_MISSING": 422,
     "TOO_COSTLY": 400,
+    "TOO_MANY_EXPORTS": 429,
     "UNAUTHENTICATED": 401,
     "UNPROCESSABLE_RESOURCE": 422,
     "UNSUPPORTED": 501,
@@ -120,7 +122,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
     headers: list[Header] = []
     if status in (401, 403):
         headers.append((b"www-authenticate", _challenge(error, status, token_sent).encode("ascii", "replace")))
-    elif status == 503:
+    elif status in (429, 503):
         headers.append(_RETRY_AFTER)
     elif status == 405:
         headers.append((b"allow", b"POST" if error.reason == "NOT_EXPOSED" else b"GET, HEAD"))

@@ -107,7 +107,7 @@ SUPPORTING: Final = Published(
 )
 """What the published types refer to: a closed list."""
 
-OPERATIONS: Final[tuple[str, ...]] = ("batch", "transaction", "$validate")
+OPERATIONS: Final[tuple[str, ...]] = ("batch", "transaction", "$validate", "$export")
 """Operations that can be exposed by name."""
 
 
@@ -162,8 +162,13 @@ def _wanted(rows: tuple[Published, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def _able(capabilities: GetCapabilitiesResponse) -> set[str]:
-    """Name the operations that the core can do; each one validates."""
-    return {"$validate"} | {_SYSTEM[interaction] for interaction in capabilities.interactions if interaction in _SYSTEM}
+    """Name the operations that the core can do; each one validates, and exports where its storage keeps snapshots."""
+    exports = {"$export"} if "snapshot_scan" in capabilities.storage_capabilities else set()
+    return (
+        {"$validate"}
+        | exports
+        | {_SYSTEM[interaction] for interaction in capabilities.interactions if interaction in _SYSTEM}
+    )
 
 
 def _operations(named: tuple[str, ...] | None) -> tuple[str, ...]:

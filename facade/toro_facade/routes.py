@@ -14,6 +14,9 @@ from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
+from toro_facade.export import export_group, export_patients, export_system
+from toro_facade.export_file import export_file
+from toro_facade.export_status import cancel_export, export_status
 from toro_facade.health import live, ready
 from toro_facade.history import instance_history, system_history, type_history
 from toro_facade.home import home
@@ -84,6 +87,12 @@ _OPERATIONS: Final[Mapping[str, Mapping[str, Mapping[str, Handler]]]] = {
 }
 """What an operation adds to every type: by the rest of the path and HTTP method, its handler."""
 
+_EXPORTS: Final[Mapping[str, tuple[str, Handler]]] = {
+    "Patient": ("/$export", export_patients),
+    "Group": ("/{id}/$export", export_group),
+}
+"""By type, the rest of the path of `$export` and its handler."""
+
 _CONDITIONAL: Final = frozenset(("PUT", "PATCH", "DELETE"))
 """Methods that concern a whole type only by what a search of it finds."""
 
@@ -114,9 +123,11 @@ class Routes:
             name: {
                 **{shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()},
                 **_operations(f"/fhir/{name}", policy.operations),
+                **_exports(name, policy),
             }
             for name, codes in policy.types.items()
         }
+        self._jobs = _jobs() if "$export" in policy.operations else {}
         self._searchable = frozenset(policy.searchable)
         self._compartment = _with_head({"GET": _searching(search_compartment, "/fhir/Patient/{id}/{type}")})
 
@@ -134,6 +145,8 @@ class Routes:
             raise _nothing_here()
         _, _, *segments = path.split("/")
         match segments:
+            case ["$export", export_id, *file] if self._jobs and len(file) < 2:
+                return self._of_export(method, export_id, *file)
             case ["Patient", resource_id, name] if name == "*" or name[:1].isupper():
                 return self._in_compartment(method, resource_id, name)
         shapes = self._types.get(segments[0])
@@ -149,6 +162,13 @@ class Routes:
                 endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
             )
         return Found(endpoint=endpoint, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+
+    def _of_export(self, method: str, export_id: str, file: str = "") -> Found:
+        endpoints = self._jobs["file" if file else "status"]
+        endpoint = endpoints.get(method)
+        if endpoint is None:
+            raise _off(endpoints, f"{method} of an export")
+        return Found(endpoint=endpoint, resource_id=export_id, version_id=file)
 
     def _in_compartment(self, method: str, resource_id: str, name: str) -> Found:
         if "Patient" not in self._types or (name != "*" and name not in self._types):
@@ -196,6 +216,32 @@ def _operations(path: str, names: tuple[str, ...]) -> dict[str, dict[str, Endpoi
     }
 
 
+def _exports(name: str, policy: Policy) -> dict[str, dict[str, Endpoint]]:
+    """Return the kick-off of exports at a type's level."""
+    if "$export" not in policy.operations or name not in _EXPORTS:
+        return {}
+    shape, handler = _EXPORTS[name]
+    return {shape: _kick_off(handler, f"/fhir/{name}{shape}")}
+
+
+def _kick_off(handler: Handler, template: str) -> dict[str, Endpoint]:
+    endpoint = Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+    return {"GET": endpoint, "POST": endpoint}
+
+
+def _jobs() -> dict[str, dict[str, Endpoint]]:
+    """Return what exports and their files answer; they have media types of their own, whatever Accept says."""
+
+    def endpoint(handler: Handler, template: str) -> Endpoint:
+        return Endpoint(handler=handler, template=template, protected=True)
+
+    status, file = "/fhir/$export/{id}", "/fhir/$export/{id}/{file}"
+    return {
+        "status": _with_head({"GET": endpoint(export_status, status), "DELETE": endpoint(cancel_export, status)}),
+        "file": _with_head({"GET": endpoint(export_file, file)}),
+    }
+
+
 def _endpoints(name: str, shape: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
     made = {
         method: Endpoint(handler=handler, template=f"/fhir/{name}{shape}", negotiates=True, protected=True)
@@ -214,6 +260,8 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/fhir/_history": {"GET": _searching(system_history, "/fhir/_history")} if policy.system_history else {},
         "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
     }
+    if "$export" in policy.operations:
+        found["/fhir/$export"] = _kick_off(export_system, "/fhir/$export")
     plain: dict[str, Handler] = {
         "/": home,
         "/.well-known/smart-configuration": smart_configuration,

@@ -196,6 +196,8 @@ async def test_what_is_off_answers_405_with_what_is_allowed(
         "/fhir/Basic/1",
         "/fhir/patient/1",
         "/fhir/$export",
+        "/fhir/Patient/$export",
+        "/fhir/$export/1",
         "/fhir/Patient/1/$everything",
         "/fhir/Patient/1/Basic",
         "/fhir/Encounter/1/Observation",

@@ -153,6 +153,11 @@ async def test_the_capability_statement_comes_in_xml_and_says_so(client: httpx.A
     statement = root(await client.get("/fhir/metadata?_format=xml"), "CapabilityStatement")
     assert {"application/fhir+xml", "xml", "application/fhir+json", "json"} <= set(at(statement, "f:format/@value"))
     assert "application/fhir+xml" in at(statement, "f:patchFormat/@value")
+    first = await client.get("/fhir/metadata?_format=xml")
+    assert (await client.get("/fhir/metadata?_format=xml")).content == first.content
+    pretty = await client.get("/fhir/metadata?_format=xml&_pretty=true")
+    assert len(pretty.content) > len(first.content)
+    assert (await client.get("/fhir/metadata")).json()["resourceType"] == "CapabilityStatement"
 
 
 async def test_without_lxml_xml_is_refused_with_a_remedy(

@@ -17,7 +17,7 @@ from toro_core.settings import Settings, load
 if TYPE_CHECKING:
     from toro_core.importing import Refused, Report, Sink
 
-__all__ = ["import_"]
+__all__ = ["import_", "load_paths"]
 
 _SHOWN: Final = 20
 
@@ -41,10 +41,10 @@ def import_(
     strict: bool,
     validate: bool,
 ) -> int:
-    """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them.
+    """Load Bundles, NDJSON, single resources (each plain or gzipped), folders of them and bulk exports with their manifest.
 
     Ids are kept; meta.versionId and meta.lastUpdated become the server's. What cannot be stored is told by file and line, and the
-    rest goes on; the exit code is then 1.
+    rest goes on; the exit code is then 1. A file of XML is read where it is named itself.
     """
     if address and storage:
         raise click.UsageError("--storage and --core exclude each other")
@@ -55,14 +55,21 @@ def import_(
         settings.check_grpc(address)
     if strict and not validate:
         raise click.UsageError("--strict and --no-validate exclude each other")
-    return asyncio.run(_run(paths, settings, address, token or "", strict=strict, validate=validate))
+    return asyncio.run(load_paths(paths, settings, address, token or "", strict=strict, validate=validate))
 
 
-async def _run(
-    paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, *, strict: bool, validate: bool
+async def load_paths(
+    paths: tuple[Path, ...],
+    settings: Settings,
+    address: str | None = None,
+    token: str = "",
+    *,
+    strict: bool = False,
+    validate: bool = True,
 ) -> int:
+    """Load files, tell how it went, and return the exit code."""
     from toro_core.commands.progress import file_progress
-    from toro_core.importing import Report, find_files, import_files
+    from toro_core.importing import Report, delete_listed, find_files, import_files
 
     files = find_files(paths)
     report = Report()
@@ -71,6 +78,7 @@ async def _run(
         async with _open_sink(settings, address, token, strict=strict, validate=validate) as sink:
             with file_progress(files) as tell:
                 await import_files(files, sink, report, tell)
+            await delete_listed(paths, sink, report)
     except BaseException:
         click.echo("Stopped; stored until then:", err=True)
         raise
@@ -110,6 +118,8 @@ def _tell(report: Report, seconds: float) -> None:
     for name, count in sorted(report.stored.items()):
         click.echo(f"{count:>9} {name}")
     click.echo(f"{report.stored.total():>9} resources in {seconds:.1f} s")
+    if report.deleted:
+        click.echo(f"{report.deleted:>9} deleted, as the export says")
     _tell_some("stored, although it breaks the definitions", report.warned)
     _tell_some("refused", report.refused)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
 from toro_core.importing import Report
 
-__all__ = ["file_progress"]
+__all__ = ["file_progress", "indexing_progress"]
+
+_PAUSE: Final = 2.0
 
 
 @contextmanager
@@ -28,3 +32,17 @@ def file_progress(files: Sequence[Path]) -> Iterator[Callable[[Path, Report], No
             bar.update(sizes[path])
 
         yield advance
+
+
+def indexing_progress() -> Callable[[int], None]:
+    """Give what to call with how many resources of an opened storage are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            click.echo(f"{done} resources indexed so far{end}", nl=False, err=True)
+            last = time.monotonic()
+
+    return tell

@@ -79,6 +79,10 @@ class Extractor:
         """Return the reference rows of these names alone."""
         return self._type(str(resource["resourceType"])).references(resource, params)
 
+    def compartments(self, resource: JsonObject) -> Sequence[str]:
+        """Return the ids of the patients in whose compartments a resource lies, for less than all its rows cost."""
+        return self._type(str(resource["resourceType"])).compartments(resource)
+
     def systems(self, branch: Branch) -> Mapping[str, str]:
         """Return the systems of the codes that the branch's element allows, where its binding says them."""
         return self.definitions.systems(branch.value_set) if branch.value_set else {}
@@ -143,7 +147,7 @@ class _Type:
             quantities=tuple(found.quantities),
             groups=tuple(found.groups),
             orders=self._orders.rows(found),
-            compartments=self._compartments(resource, found),
+            compartments=self._patients(resource, found.references),
         )
 
     def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
@@ -153,6 +157,10 @@ class _Type:
                 convert(run([resource]), found)
         return found.references
 
+    def compartments(self, resource: JsonObject) -> Sequence[str]:
+        rows = self.references(resource, self._compartment) if self._compartment else ()
+        return self._patients(resource, rows)
+
     @staticmethod
     def _sort(dates: list[DateRow], key: set[str]) -> int:
         lowest = MISSING
@@ -161,8 +169,8 @@ class _Type:
                 lowest = row[1]
         return lowest
 
-    def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
-        patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
+    def _patients(self, resource: JsonObject, references: Iterable[ReferenceRow]) -> tuple[str, ...]:
+        patients = [row[2] for row in references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
         return _distinct(patients)

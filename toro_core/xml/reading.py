@@ -24,6 +24,7 @@ __all__ = ["read"]
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _SCHEMA_HINTS: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _FHIR_TAG: Final = f"{{{FHIR}}}"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MOST_ISSUES: Final = 50
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -173,4 +174,6 @@ def _without_prefix(node: etree._Element) -> etree._Element:
 
 
 def _local(node: etree._Element) -> str:
-    return etree.QName(node).localname[:64]
+    """Return the name without its namespace; one that is no element's may be somebody's data."""
+    name = etree.QName(node).localname
+    return name if _NAME.fullmatch(name) else "(other)"

@@ -50,6 +50,7 @@ def test_document_types_and_entities_are_refused(text: str) -> None:
             "Patient.active at line 1 is out of",
         ),
         (f'<Patient {FHIR}><active value="true"/><active value="true"/></Patient>', "Patient.active at line 1 stands"),
+        (f"<Patient {FHIR}><Ann-1/></Patient>", "Patient.(other) at line 1 is no element"),
         (f"<Patient {FHIR}><contained/></Patient>", "exactly one resource"),
         (f"<Patient {FHIR}><contained><Basic/><Basic/></contained></Patient>", "exactly one resource"),
         (f'<Patient {FHIR}><active value="true" colour="red"/></Patient>', "attribute that FHIR does not know"),
