@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
 from bench.exports import measure_exports, measure_reads_beside_exports
+from bench.expressions import measure_expressions
 from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
@@ -56,10 +57,11 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows += await measure_searches(corpus, folder, repeats=repeats, rounds=rounds)
     _say("tokens")
     rows.append(await measure_tokens(corpus, repeats=repeats, rounds=rounds))
-    _say("validation")
+    _say("index rows and validation")
+    rows.append(await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds))
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
-    rows += await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds)
+    rows += await measure_expressions(repeats=max(1, repeats // 4), rounds=rounds)
     _say("exports")
     rows += await measure_exports(corpus, folder, rounds=rounds)
     rows += await measure_reads_beside_exports(corpus, folder, seconds=3 * seconds, rounds=rounds)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from toro_core.access import Access
 from toro_core.auth.authority import Authority
+from toro_core.binaries import SecurityContexts
 from toro_core.bulk.asking import Asking
 from toro_core.bulk.cohorts import Cohorts
 from toro_core.bulk.exports import Exports
@@ -24,8 +25,16 @@ from toro_core.bundles.transaction import Transactor
 from toro_core.definitions import load
 from toro_core.histories import Histories
 from toro_core.matching import Matcher
+from toro_core.operations.acting import Acting
+from toro_core.operations.contract import Operation
+from toro_core.operations.docref import DocRef
+from toro_core.operations.document import Documents
+from toro_core.operations.everything import Everything
+from toro_core.operations.record import Ground
+from toro_core.operations.registry import Operations, check_operations
+from toro_core.operations.validate import Validate
 from toro_core.packages import announced, definitions_of
-from toro_core.plugins import open_storage
+from toro_core.plugins import BrokenPlugin, open_storage, plugin_operations
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
 from toro_core.search.paging import PageTokens
@@ -52,7 +61,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         async with announced(storage, definitions):
             extractor = Extractor(definitions, settings.own_bases())
             await prepare(storage, extractor)
-            service = service_on(storage, settings, extractor)
+            service = service_on(storage, settings, extractor, plugin_operations())
             async with service.working():
                 try:
                     yield service
@@ -60,8 +69,16 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                     service.end_streams()
 
 
-def service_on(storage: Storage, settings: Settings, extractor: Extractor | None = None) -> Service:
-    """Put a service together on an open storage, with an extractor that has been settled on it where there is one."""
+def service_on(
+    storage: Storage,
+    settings: Settings,
+    extractor: Extractor | None = None,
+    of_plugins: Sequence[Operation] = (),
+) -> Service:
+    """Put a service together on an open storage, with an extractor that has been settled on it where there is one.
+
+    `of_plugins` are the operations that plugins add. Raises BrokenPlugin where they collide.
+    """
     extractor = extractor or Extractor(load(), settings.own_bases())
     definitions = extractor.definitions
     validator = Validator(definitions, policy=settings.profile_policy)
@@ -82,7 +99,8 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
     reader = Reader(storage, extractor, access)
     integrity = Integrity(check_references=settings.check_references, delete_referenced=settings.delete_referenced)
     drafter = Drafter(validator, extractor, with_targets=integrity.check_references)
-    matcher = Matcher(storage, parser, access)
+    contexts = SecurityContexts(storage, extractor, access)
+    matcher = Matcher(storage, parser, access, contexts)
     targeting = Targeting(storage, reader, access, matcher)
     writer = Writer(storage, drafter, access, targeting, integrity)
     bundler = Bundler(
@@ -95,6 +113,16 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
         access=access,
         parser=parser,
     )
+    searcher = Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size)
+    validating = Validating(validator, reader, access)
+    ground = Ground(storage=storage, extractor=extractor, parser=parser, access=access, contexts=contexts)
+    everything = Everything(ground, tokens, page_size_max=settings.page_size_max)
+    documents = Documents(storage, extractor, access, reader, contexts, max_bytes=settings.max_body)
+    docref = DocRef(storage, parser, access, tokens, page_size=settings.page_size)
+    own: tuple[Operation, ...] = (Validate(validating), everything, documents, docref)
+    if wrong := check_operations(own, of_plugins):
+        raise BrokenPlugin(f"{wrong}; remove one of the plugins")
+    acting = Acting(reader=reader, searcher=searcher, writer=writer)
     return Service(
         Parts(
             settings=settings,
@@ -105,10 +133,14 @@ def service_on(storage: Storage, settings: Settings, extractor: Extractor | None
             reader=reader,
             writer=writer,
             bundler=bundler,
-            searcher=Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size),
+            searcher=searcher,
             histories=Histories(storage, reader, access, tokens, definitions.resource_types),
             watching=Watching(storage, reader, access, authority, definitions.resource_types),
-            validating=Validating(validator, reader, access),
+            validating=validating,
+            everything=everything,
+            documents=documents,
+            acting=acting,
+            operations=Operations(own, of_plugins, reader, access, acting),
             exports=_exports(storage, settings, extractor, parser, access, reader),
         )
     )

@@ -80,9 +80,9 @@ class Histories:
             ),
             parameters,
         )
-        page = await self._seen(plan, decisions)
+        page = await self._seen(caller, plan, decisions)
         if asked.key and not page.resources and state is None:
-            await self._check_known(asked.key, plan, decisions)
+            await self._check_known(caller, asked.key, plan, decisions)
         token = ""
         if page.cursor is not None:
             following = PageState(
@@ -109,7 +109,7 @@ class Histories:
     def _named(self, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
         return () if len(decisions) == len(self._types) else tuple(sorted(decisions))
 
-    async def _seen(self, plan: HistoryPlan, decisions: Mapping[str, Decision]) -> Page:
+    async def _seen(self, caller: Caller, plan: HistoryPlan, decisions: Mapping[str, Decision]) -> Page:
         """Take pages until there is something on one: a page of hidden versions alone would tell that there are some."""
         while True:
             try:
@@ -118,15 +118,17 @@ class Histories:
                 if plan.key is None:
                     raise
                 raise missing(plan.key) from None
-            seen = [one for one in page.resources if await self._reader.sees(decisions[one.key.type], one)]
+            seen = [one for one in page.resources if await self._reader.sees(caller, decisions[one.key.type], one)]
             if seen or page.cursor is None:
                 return Page(resources=seen, cursor=page.cursor)
             plan = replace(plan, cursor=page.cursor)
 
-    async def _check_known(self, key: Key, plan: HistoryPlan, decisions: Mapping[str, Decision]) -> None:
+    async def _check_known(
+        self, caller: Caller, key: Key, plan: HistoryPlan, decisions: Mapping[str, Decision]
+    ) -> None:
         """Raise NotFound unless there is any version that the caller sees, whenever it was written."""
         anytime = replace(plan, since=None, until=None, current_after=None)
-        if anytime == plan or not (await self._seen(anytime, decisions)).resources:
+        if anytime == plan or not (await self._seen(caller, anytime, decisions)).resources:
             raise missing(key)
 
 

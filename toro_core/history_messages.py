@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toro_core.histories import Asked, History
 from toro_core.rejections import InvalidArgument
-from toro_core.resources import known_type, message, parse_name
+from toro_core.resources import fill, known_type, parse_name
 from toro_core.settings import Settings
 from toro_core.v1 import Interaction, ListVersionsRequest, ListVersionsResponse
 
@@ -34,7 +34,7 @@ def history_answer(found: History, max_bytes: int) -> ListVersionsResponse:
     """Render a page for the wire; a version larger than `max_bytes` comes without its JSON."""
     answer = ListVersionsResponse(next_page_token=found.next_page_token)
     for stored in found.versions:
-        answer.versions.append(message(stored, max_bytes=max_bytes))
+        fill(answer.versions.add(), stored, max_bytes=max_bytes)
     if found.total is not None:
         answer.total = found.total
     return answer

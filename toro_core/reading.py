@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from toro_core.access import Access, Decision, permits
+from toro_core.access import Access, Decision, permits, sees_everything
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Gone, NotFound
 from toro_core.json import loads
@@ -20,6 +21,7 @@ class Reader:
         self._storage = storage
         self._extractor = extractor
         self._access = access
+        self._contexts = SecurityContexts(storage, extractor, access)
 
     async def read(self, caller: Caller, key: Key, version: int | None) -> Stored:
         """Return the current version, or the given one. Raises Forbidden, NotFound, Gone."""
@@ -28,21 +30,33 @@ class Reader:
             stored = await self._storage.read(key, version)
         except NotFound:
             raise missing(key, version) from None
-        if not await self.sees(decision, stored):
+        if not await self.sees(caller, decision, stored):
             raise missing(key, version)
         if stored.deleted:
             raise Gone
         return stored
 
-    async def sees(self, decision: Decision, stored: Stored) -> bool:
+    async def sees(self, caller: Caller, decision: Decision, stored: Stored) -> bool:
         """Judge a version by its own content, and a deletion by the content it deleted."""
-        if decision.unconstrained:
+        if decision.unconstrained and (stored.key.type != "Binary" or sees_everything(caller)):
             return True
         while stored.deleted:
             if stored.version == 1:
                 return False
             stored = await self._storage.read(stored.key, stored.version - 1)
-        return permits(decision, stored.key, stored.at, self._extractor.rows(loads(stored.json)))
+        if await self._hides(caller, stored):
+            return False
+        return decision.unconstrained or permits(
+            decision, stored.key, stored.at, self._extractor.rows(loads(stored.json))
+        )
+
+    async def _hides(self, caller: Caller, stored: Stored) -> bool:
+        """Say whether a Binary's context hides a version: its own, or that of today, which may have been added since."""
+        if stored.key.type != "Binary":
+            return False
+        return await self._contexts.hide(caller, stored) or await self._contexts.hide(
+            caller, await self._storage.read(stored.key)
+        )
 
 
 def missing(key: Key, version: int | None = None) -> NotFound:

@@ -23,6 +23,21 @@ from toro_core.definitions import Definitions
 from toro_core.histories import Histories
 from toro_core.history_messages import asked_history, history_answer
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
+from toro_core.operation_messages import (
+    binary_stream,
+    composition,
+    creatable,
+    document_answer,
+    everything_stream,
+    everything_wanted,
+    invoked,
+    operation_answer,
+    readable,
+)
+from toro_core.operations.acting import Acting
+from toro_core.operations.document import Documents
+from toro_core.operations.everything import Everything
+from toro_core.operations.registry import Operations
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
 from toro_core.resources import known_type, message, parse_name, parse_version
@@ -42,8 +57,14 @@ from toro_core.v1 import (
     DeleteResourceResponse,
     ExchangeAssertionRequest,
     ExchangeAssertionResponse,
+    FetchBinaryRequest,
+    FetchBinaryResponse,
+    FetchEverythingRequest,
+    FetchEverythingResponse,
     FetchResourceRequest,
     FetchResourceResponse,
+    GenerateDocumentRequest,
+    GenerateDocumentResponse,
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
     GetKeysRequest,
@@ -51,6 +72,8 @@ from toro_core.v1 import (
     GetResourceRequest,
     GetResourceResponse,
     Handling,
+    InvokeOperationRequest,
+    InvokeOperationResponse,
     ListVersionsRequest,
     ListVersionsResponse,
     PatchResourceRequest,
@@ -95,6 +118,10 @@ class Parts:
     watching: Watching
     validating: Validating
     exports: Exports
+    everything: Everything
+    documents: Documents
+    acting: Acting
+    operations: Operations
 
 
 class Service:
@@ -133,7 +160,9 @@ class Service:
         """Read one resource in chunks."""
         return _chunks(await self._read(request, call))
 
-    async def _read(self, request: GetResourceRequest | FetchResourceRequest, call: Call) -> Stored:
+    async def _read(
+        self, request: GetResourceRequest | FetchResourceRequest | FetchBinaryRequest, call: Call
+    ) -> Stored:
         key = parse_name(request.name, self._types)
         version = parse_version(request.version_id)
         return await self._parts.reader.read(call.known_caller(), key, version)
@@ -224,6 +253,45 @@ class Service:
         """End the streams that would go on for as long as their callers like."""
         self._parts.watching.close()
 
+    async def InvokeOperation(self, request: InvokeOperationRequest, call: Call) -> InvokeOperationResponse:
+        """Invoke an operation."""
+        self._check_size(request.parameters)
+        asked = invoked(
+            request, self._types, self._parts.settings.fhir_base(), lenient=self._is_lenient(request.handling)
+        )
+        result = await self._parts.operations.invoke(call.known_caller(), asked)
+        return operation_answer(result, _accepted(request.max_bytes))
+
+    async def FetchEverything(
+        self, request: FetchEverythingRequest, call: Call
+    ) -> AsyncIterator[FetchEverythingResponse]:
+        """Stream a patient's record."""
+        caller, everything = call.known_caller(), self._parts.everything
+        max_bytes, exposed = _accepted(request.max_bytes), readable(request)
+        wanted = everything_wanted(request, self._types)
+        await everything.check(caller, self._parts.reader, wanted.patient, exposed)
+        walk, _ = await everything.walk(caller, wanted, exposed, request.page_token)
+        return everything_stream(everything, walk, request.page_size, max_bytes)
+
+    async def GenerateDocument(self, request: GenerateDocumentRequest, call: Call) -> GenerateDocumentResponse:
+        """Put a document together."""
+        parts, caller = self._parts, call.known_caller()
+        readable_types, creatable_types = readable(request), creatable(request)
+        answer = await parts.documents.generate(
+            caller,
+            composition(request, self._types),
+            base_url=request.base_url or parts.settings.fhir_base(),
+            persist=request.persist,
+            readable=readable_types,
+            creatable=creatable_types,
+            resources=parts.acting.of(caller, readable_types, creatable_types),
+        )
+        return document_answer(answer, _accepted(request.max_bytes))
+
+    async def FetchBinary(self, request: FetchBinaryRequest, call: Call) -> AsyncIterator[FetchBinaryResponse]:
+        """Read the content of a Binary in chunks."""
+        return binary_stream(await self._read(request, call))
+
     async def ExchangeAssertion(self, request: ExchangeAssertionRequest, call: Call) -> ExchangeAssertionResponse:
         """Exchange an assertion for an access token."""
         token_url = request.token_url or self._parts.settings.token_url()
@@ -243,7 +311,7 @@ class Service:
     @cached_property
     def _capabilities(self) -> GetCapabilitiesResponse:
         parts = self._parts
-        return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings)
+        return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings, parts.operations)
 
 
 def _accepted(max_bytes: int) -> int:

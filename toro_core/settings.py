@@ -52,7 +52,9 @@ class Settings:
         "What partners may do: the published table, or all the core can do.",
     )
     supporting: bool = _setting(True, FLAG, "Also expose read and search of the types the published ones refer to.")
-    operations: tuple[str, ...] | None = _setting(None, NAMES, "Operations to expose by name; unset means all.")
+    operations: tuple[str, ...] | None = _setting(
+        None, NAMES, "Operations to expose by name; unset means the published ones, or all."
+    )
     max_body: int = _setting(32 << 20, SIZE, "Largest HTTP body and gRPC message.")
     header_timeout: float = _setting(10.0, seconds(0.1, 3600), "Time a client has to send a request's headers.")
     body_timeout: float = _setting(30.0, seconds(0.1, 3600), "Longest pause between two chunks of a body.")

@@ -18,12 +18,14 @@ from toro_core._gen.toro.v1 import (
     capability_service_pb2,
     client_service_pb2,
     export_service_pb2,
+    operation_service_pb2,
     resource_service_pb2,
 )
 from toro_core._gen.toro.v1.capability_service_pb2 import (
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
     Interaction,
+    OperationCapability,
     SearchParameterCapability,
     TypeCapability,
 )
@@ -52,8 +54,15 @@ from toro_core._gen.toro.v1.export_service_pb2 import (
 )
 from toro_core._gen.toro.v1.export_service_pb2_grpc import ExportServiceStub
 from toro_core._gen.toro.v1.exposure_pb2 import ExposedType, Exposure
+from toro_core._gen.toro.v1.operation_service_pb2 import (
+    InvokeOperationRequest,
+    InvokeOperationResponse,
+    OperationArgument,
+)
+from toro_core._gen.toro.v1.operation_service_pb2_grpc import OperationServiceStub
 from toro_core._gen.toro.v1.resource_pb2 import Issue, Issues, IssueSeverity, Resource
 from toro_core._gen.toro.v1.resource_service_pb2 import (
+    BinaryContent,
     CommitBundleRequest,
     CommitBundleResponse,
     Content,
@@ -64,8 +73,14 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     EntryFailure,
     EntryOutcome,
     EntryResult,
+    FetchBinaryRequest,
+    FetchBinaryResponse,
+    FetchEverythingRequest,
+    FetchEverythingResponse,
     FetchResourceRequest,
     FetchResourceResponse,
+    GenerateDocumentRequest,
+    GenerateDocumentResponse,
     GetResourceRequest,
     GetResourceResponse,
     Handling,
@@ -92,6 +107,7 @@ from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channe
 
 __all__ = [
     "METHODS",
+    "BinaryContent",
     "CallError",
     "CancelExportRequest",
     "CancelExportResponse",
@@ -117,10 +133,16 @@ __all__ = [
     "ExportState",
     "ExposedType",
     "Exposure",
+    "FetchBinaryRequest",
+    "FetchBinaryResponse",
+    "FetchEverythingRequest",
+    "FetchEverythingResponse",
     "FetchExportFileRequest",
     "FetchExportFileResponse",
     "FetchResourceRequest",
     "FetchResourceResponse",
+    "GenerateDocumentRequest",
+    "GenerateDocumentResponse",
     "GetCapabilitiesRequest",
     "GetCapabilitiesResponse",
     "GetExportRequest",
@@ -131,6 +153,8 @@ __all__ = [
     "GetResourceResponse",
     "Handling",
     "Interaction",
+    "InvokeOperationRequest",
+    "InvokeOperationResponse",
     "Issue",
     "IssueSeverity",
     "Issues",
@@ -138,6 +162,9 @@ __all__ = [
     "ListVersionsResponse",
     "Metadata",
     "Method",
+    "OperationArgument",
+    "OperationCapability",
+    "OperationServiceStub",
     "PatchFormat",
     "PatchResourceRequest",
     "PatchResourceResponse",
@@ -199,7 +226,13 @@ class Method:
 
 def _methods() -> dict[str, Method]:
     found = {}
-    for module in (resource_service_pb2, client_service_pb2, capability_service_pb2, export_service_pb2):
+    for module in (
+        resource_service_pb2,
+        operation_service_pb2,
+        client_service_pb2,
+        capability_service_pb2,
+        export_service_pb2,
+    ):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 found[method.name] = Method(
@@ -306,6 +339,32 @@ class Core:
         """Watch what is committed."""
         answers = self._transport.stream(METHODS["WatchResources"], request, metadata, timeout)
         return cast("AsyncIterator[WatchResourcesResponse]", answers)
+
+    def FetchEverything(
+        self, request: FetchEverythingRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchEverythingResponse]:
+        """Stream all there is of one patient."""
+        answers = self._transport.stream(METHODS["FetchEverything"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchEverythingResponse]", answers)
+
+    async def GenerateDocument(
+        self, request: GenerateDocumentRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> GenerateDocumentResponse:
+        """Put a document together."""
+        return cast(GenerateDocumentResponse, await self._unary("GenerateDocument", request, metadata, timeout))
+
+    def FetchBinary(
+        self, request: FetchBinaryRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchBinaryResponse]:
+        """Read the content of a Binary in chunks."""
+        answers = self._transport.stream(METHODS["FetchBinary"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchBinaryResponse]", answers)
+
+    async def InvokeOperation(
+        self, request: InvokeOperationRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> InvokeOperationResponse:
+        """Invoke an operation."""
+        return cast(InvokeOperationResponse, await self._unary("InvokeOperation", request, metadata, timeout))
 
     async def ExchangeAssertion(
         self, request: ExchangeAssertionRequest, *, metadata: Metadata = (), timeout: float | None = None

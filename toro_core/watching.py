@@ -64,8 +64,8 @@ class Watching:
         told = time.monotonic()
         async for batch in self._feed.changes(after):
             # A stream may outlive its token, and so what it was granted.
-            decisions = self._decisions(await caller_of(call.metadata, self._verifier), types)
-            async for answer in self._answers(batch, decisions, max_bytes):
+            caller = await caller_of(call.metadata, self._verifier)
+            async for answer in self._answers(caller, batch, self._decisions(caller, types), max_bytes):
                 if answer.changes or time.monotonic() - told >= _PROGRESS:
                     yield answer
                     told = time.monotonic()
@@ -76,12 +76,12 @@ class Watching:
         return granted_types(self._access, caller, self._types)
 
     async def _answers(
-        self, batch: Sequence[Stored], decisions: Mapping[str, Decision], max_bytes: int
+        self, caller: Caller, batch: Sequence[Stored], decisions: Mapping[str, Decision], max_bytes: int
     ) -> AsyncIterator[WatchResourcesResponse]:
         answer, size = WatchResourcesResponse(), 0
         for stored in batch:
             decision = decisions.get(stored.key.type)
-            if decision is None or not await self._reader.sees(decision, stored):
+            if decision is None or not await self._reader.sees(caller, decision, stored):
                 continue
             change = message(stored, max_bytes=max_bytes)
             room = change.ByteSize()

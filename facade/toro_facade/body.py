@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from toro_facade.exchange import Exchange
 from toro_facade.media import NO_XML, is_json_body, is_xml_body
 from toro_facade.outcome import Refused
 from toro_facade.xml import json_of
 
-__all__ = ["ClientGone", "read_body", "read_form", "read_resource"]
+__all__ = ["ClientGone", "body_chunks", "read_body", "read_form", "read_optional", "read_resource"]
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -36,6 +38,15 @@ async def _read_xml(exchange: Exchange, content_type: str) -> bytes:
     return await json_of(exchange, exchange.services.xml, body)
 
 
+async def read_optional(exchange: Exchange) -> bytes:
+    """Read the resource a client sent, empty where it says nothing of a body. Raises Refused (400, 413, 415), ClientGone."""
+    if exchange.header(b"content-length") in ("", "0") and not (
+        exchange.header(b"content-type") or exchange.header(b"transfer-encoding")
+    ):
+        return b""
+    return await read_resource(exchange)
+
+
 async def read_form(exchange: Exchange, limit: int) -> bytes:
     """Read a form. Raises Refused (413, 415), ClientGone."""
     content_type = exchange.header(b"content-type").partition(";")[0].strip().lower()
@@ -47,12 +58,16 @@ async def read_form(exchange: Exchange, limit: int) -> bytes:
 
 async def read_body(exchange: Exchange, limit: int) -> bytes:
     """Read the body, refusing it by its Content-Length or as soon as it is longer than `limit`. Raises Refused, ClientGone."""
+    return b"".join([chunk async for chunk in body_chunks(exchange, limit)])
+
+
+async def body_chunks(exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
+    """Give the body as it comes, with the same refusals."""
     if exchange.header(b"content-encoding").strip().lower() not in ("", "identity"):
         raise Refused(415, "not-supported", "Compressed bodies are not supported: send it without Content-Encoding.")
     announced = exchange.header(b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    chunks = []
     size = 0
     while True:
         message = await exchange.receive()
@@ -62,9 +77,9 @@ async def read_body(exchange: Exchange, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        chunks.append(chunk)
+        yield chunk
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return
 
 
 def _too_large(limit: int) -> Refused:

@@ -20,6 +20,8 @@ __all__ = [
     "format_named",
     "is_json_body",
     "is_xml_body",
+    "names_fhir",
+    "prefers_fhir",
 ]
 
 _FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
@@ -28,6 +30,7 @@ _Q: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _JSON_NAMES: Final = ("application/fhir+json", "application/json")
 _XML_NAMES: Final = ("application/fhir+xml", "application/xml", "text/xml")
 _NAMES: Final = _JSON_NAMES + _XML_NAMES
+_FHIR: Final = (*_NAMES[:3], "application/json", "application/fhir+turtle")
 _FORMATS: Final = {"json": 0, "xml": 2, **{name: position for position, name in enumerate(_NAMES)}}
 
 
@@ -103,6 +106,20 @@ def is_xml_body(content_type: str) -> bool:
     """Tell whether a body of this Content-Type is FHIR XML."""
     essence, parameters = _media_type(content_type)
     return essence in _XML_NAMES and _speaks(parameters)
+
+
+@lru_cache(maxsize=256)
+def prefers_fhir(accept: str) -> bool:
+    """Tell whether an Accept header names a media type of FHIR's, and none that it likes better."""
+    ranges = [parsed for text in accept.split(",") if (parsed := _range(text))]
+    best = {kind: q for kind, _, q in sorted(ranges, key=lambda one: one[2])}
+    liked = max((q for kind, q in best.items() if kind in _FHIR), default=0.0)
+    return liked > 0 and liked >= max((q for kind, q in best.items() if kind not in (*_FHIR, "*/*")), default=0.0)
+
+
+def names_fhir(content_type: str) -> bool:
+    """Tell whether a Content-Type is of FHIR's, or says nothing."""
+    return not content_type or _media_type(content_type)[0] in _FHIR
 
 
 def _range(text: str) -> tuple[str, int, float] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from toro_core.v1 import SearchParameterCapability, TypeCapability
+from toro_core.v1 import OperationCapability, SearchParameterCapability, TypeCapability
 from toro_core.xml import Xml
 from toro_facade.answer import Answer
 from toro_facade.exchange import Exchange, Services
@@ -22,7 +22,6 @@ __all__ = ["Metadata", "capability_statement"]
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
-_OPERATIONS = {"$validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _EXPORT = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 _EXPORTS = {"Patient": "patient-export", "Group": "group-export"}
 _BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
@@ -87,8 +86,11 @@ def capability_statement(services: Services, base: str) -> dict[str, Any]:
     rest["interaction"] = [{"code": code} for code in ("search-system", *history, *operations)]
     rest["compartment"] = ["http://hl7.org/fhir/CompartmentDefinition/patient"]
     exports = "$export" in policy.operations
+    of_system = [_operation(known) for known in policy.invoked if known.system]
     if exports:
-        rest["operation"] = [{"name": "export", "definition": f"{_EXPORT}export"}]
+        of_system.append({"name": "export", "definition": f"{_EXPORT}export"})
+    if of_system:
+        rest["operation"] = of_system
     patches = any("patch" in codes for codes in policy.types.values())
     return {
         "resourceType": "CapabilityStatement",
@@ -146,10 +148,11 @@ def _resource(
     resource["conditionalUpdate"] = searches and "update" in codes
     deletes = searches and "delete" in codes
     resource["conditionalDelete"] = settings.conditional_delete if deletes else "not-supported"
-    operations = [name for name in services.policy.operations if name in _OPERATIONS]
-    listed = [{"name": name[1:], "definition": _OPERATIONS[name]} for name in operations]
-    if "$export" in services.policy.operations and able.resource_type in _EXPORTS:
-        listed.append({"name": "export", "definition": _EXPORT + _EXPORTS[able.resource_type]})
+    name = able.resource_type
+    invoked = [known for known in services.policy.invoked if known.type or known.instance]
+    listed = [_operation(known) for known in invoked if name in known.resource_types or not known.resource_types]
+    if "$export" in services.policy.operations and name in _EXPORTS:
+        listed.append({"name": "export", "definition": _EXPORT + _EXPORTS[name]})
     if listed:
         resource["operation"] = listed
     if "search-type" in codes and able.search_parameters:
@@ -159,6 +162,10 @@ def _resource(
             resource["searchRevInclude"] = revincludes
         resource["searchParam"] = [_parameter(known) for known in able.search_parameters]
     return resource
+
+
+def _operation(known: OperationCapability) -> dict[str, Any]:
+    return {"name": known.code, "definition": known.definition}
 
 
 def _parameter(known: SearchParameterCapability) -> dict[str, Any]:

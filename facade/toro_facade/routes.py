@@ -5,11 +5,13 @@ Past 250 lines because what answers where is one table.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from toro_core.v1 import OperationCapability
 from toro_facade.answer import Answer
+from toro_facade.binary import create_binary, read_binary, update_binary
 from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
@@ -22,6 +24,7 @@ from toro_facade.history import instance_history, system_history, type_history
 from toro_facade.home import home
 from toro_facade.keys import keys
 from toro_facade.metadata import Metadata
+from toro_facade.operation import Invoke
 from toro_facade.outcome import Refused
 from toro_facade.patch import conditional_patch, patch
 from toro_facade.policy import Policy
@@ -82,10 +85,13 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
 }
 """What a type has by the rest of its path: every interaction that is built."""
 
-_OPERATIONS: Final[Mapping[str, Mapping[str, Mapping[str, Handler]]]] = {
-    "$validate": {"/$validate": {"POST": validate}, "/{id}/$validate": {"GET": validate, "POST": validate}},
+_BINARY: Final[Mapping[tuple[str, str], Handler]] = {
+    ("", "POST"): create_binary,
+    ("/{id}", "GET"): read_binary,
+    ("/{id}", "PUT"): update_binary,
+    ("/{id}/_history/{vid}", "GET"): read_binary,
 }
-"""What an operation adds to every type: by the rest of the path and HTTP method, its handler."""
+"""What answers for Binary otherwise than for other types, in whatever media type."""
 
 _EXPORTS: Final[Mapping[str, tuple[str, Handler]]] = {
     "Patient": ("/$export", export_patients),
@@ -122,7 +128,7 @@ class Routes:
         self._types = {
             name: {
                 **{shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()},
-                **_operations(f"/fhir/{name}", policy.operations),
+                **_operations(name, policy.invoked),
                 **_exports(name, policy),
             }
             for name, codes in policy.types.items()
@@ -202,18 +208,29 @@ def _shape(segments: list[str]) -> tuple[str, str, str]:
     raise _nothing_here()
 
 
-def _operations(path: str, names: tuple[str, ...]) -> dict[str, dict[str, Endpoint]]:
-    """Return the endpoints of the operations on a type."""
-    return {
-        shape: _with_head(
-            {
-                method: Endpoint(handler=handler, template=f"{path}{shape}", negotiates=True, protected=True)
-                for method, handler in methods.items()
-            }
-        )
-        for name in names
-        for shape, methods in _OPERATIONS.get(name, {}).items()
-    }
+def _operations(name: str, invoked: Sequence[OperationCapability]) -> dict[str, dict[str, Endpoint]]:
+    """Return the endpoints of the operations on a type and its resources, by the rest of the path."""
+    made = {}
+    for known in invoked:
+        if name in known.resource_types or not known.resource_types:
+            code = f"/${known.code}"
+            if known.type:
+                made[code] = _invoking(known, f"/fhir/{name}{code}", instance=False)
+            if known.instance:
+                made[f"/{{id}}{code}"] = _invoking(known, f"/fhir/{name}/{{id}}{code}", instance=True)
+    return made
+
+
+def _invoking(known: OperationCapability, template: str, *, instance: bool) -> dict[str, Endpoint]:
+    """Return how an operation is invoked: by GET only where that changes nothing."""
+    if known.code == "validate" and known.built_in:
+        handler: Handler = validate
+        gets = instance
+    else:
+        handler = Invoke(known.code)
+        gets = not known.affects_state
+    endpoint = Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+    return _with_head({"POST": endpoint, **({"GET": endpoint} if gets else {})})
 
 
 def _exports(name: str, policy: Policy) -> dict[str, dict[str, Endpoint]]:
@@ -243,8 +260,14 @@ def _jobs() -> dict[str, dict[str, Endpoint]]:
 
 
 def _endpoints(name: str, shape: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
+    own = _BINARY if name == "Binary" else {}
     made = {
-        method: Endpoint(handler=handler, template=f"/fhir/{name}{shape}", negotiates=True, protected=True)
+        method: Endpoint(
+            handler=own.get((shape, method), handler),
+            template=f"/fhir/{name}{shape}",
+            negotiates=(shape, method) not in own,
+            protected=True,
+        )
         for method, (code, handler) in methods.items()
         if code in codes and (shape or method not in _CONDITIONAL or "search-type" in codes)
     }
@@ -259,6 +282,11 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/fhir": _system(policy),
         "/fhir/_history": {"GET": _searching(system_history, "/fhir/_history")} if policy.system_history else {},
         "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
+        **{
+            f"/fhir/${known.code}": _invoking(known, f"/fhir/${known.code}", instance=False)
+            for known in policy.invoked
+            if known.system
+        },
     }
     if "$export" in policy.operations:
         found["/fhir/$export"] = _kick_off(export_system, "/fhir/$export")

@@ -11,7 +11,7 @@ from toro_facade.query import conditions
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
 
-__all__ = ["conditional_update", "update"]
+__all__ = ["conditional_update", "update", "update_of"]
 
 
 async def update(exchange: Exchange) -> Answer:
@@ -21,6 +21,11 @@ async def update(exchange: Exchange) -> Answer:
     """
     no_parameters(exchange)
     return await _updated(exchange, UpdateResourceRequest(name=exchange.name))
+
+
+async def update_of(exchange: Exchange, json: bytes) -> Answer:
+    """Answer with what becomes of the resource the path names, given its new content."""
+    return await _updated(exchange, UpdateResourceRequest(name=exchange.name, json=json))
 
 
 async def conditional_update(exchange: Exchange) -> Answer:
@@ -33,7 +38,8 @@ async def _updated(exchange: Exchange, request: UpdateResourceRequest) -> Answer
     request.etag = expected_version(exchange.header(b"if-match"))
     request.none_match = excluded_versions(exchange.header(b"if-none-match"))
     request.allow_missing = exchange.services.settings.update_create
-    request.json = await read_resource(exchange)
+    if not request.json:
+        request.json = await read_resource(exchange)
     request.content = content_wanted(exchange)
     answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
     return written_answer(exchange, answer.resource, created=answer.created, issues=answer.issues)

@@ -116,8 +116,8 @@ def test_what_the_core_cannot_do_is_not_exposed(capabilities: GetCapabilitiesRes
 
 
 def test_an_operation_nobody_knows_is_an_error_in_the_settings(capabilities: GetCapabilitiesResponse) -> None:
-    with pytest.raises(SettingsError, match=r"everything"):
-        running_policy(Settings(operations=("$everything",)), capabilities)
+    with pytest.raises(SettingsError, match=r"nothing"):
+        running_policy(Settings(operations=("$nothing",)), capabilities)
 
 
 @pytest.mark.parametrize("supporting", [True, False])
@@ -148,7 +148,9 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
                 path = f"/fhir/{name}" + (
                     f"/{rest}" if rest == "_search" else rest or "" if rest is None or rest[:1] == "?" else f"/1{rest}"
                 )
-                answer = await client.request(method, path, content=b"{}" if grant in ("create", "update") else b"")
+                content = b"{}" if grant in ("create", "update") else b""
+                fhir = {"accept": "application/fhir+json"}
+                answer = await client.request(method, path, content=content, headers=fhir)
                 if name not in expected:
                     assert answer.status_code == 404, (method, path)
                     assert name not in said
@@ -198,7 +200,7 @@ async def test_what_is_off_answers_405_with_what_is_allowed(
         "/fhir/$export",
         "/fhir/Patient/$export",
         "/fhir/$export/1",
-        "/fhir/Patient/1/$everything",
+        "/fhir/Patient/1/$nothing",
         "/fhir/Patient/1/Basic",
         "/fhir/Encounter/1/Observation",
         "/fhir/Patient/1/_history/1/x",

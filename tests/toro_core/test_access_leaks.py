@@ -32,7 +32,9 @@ from toro_core.v1 import (
     CreateResourceRequest,
     DeleteResourceRequest,
     ExchangeAssertionRequest,
+    FetchEverythingRequest,
     FetchResourceRequest,
+    GenerateDocumentRequest,
     GetResourceRequest,
     ListVersionsRequest,
     Metadata,
@@ -49,6 +51,7 @@ SYSTEM = "http://terminology.hl7.org/CodeSystem/observation-category"
 CATEGORIES = ("laboratory", "vital-signs")
 STATUSES = ("final", "amended")
 PATIENTS = ("Patient/p1", "Patient/p2")
+COMPOSITIONS = ["Composition/c1", "Composition/c2"]
 IDS = [f"Observation/o{number}" for number in range(8)] + [*PATIENTS, "Observation/absent", "Patient/absent"]
 CONSTRAINTS: dict[str, Callable[[dict[str, Any]], bool]] = {
     f"category={SYSTEM}|laboratory": lambda r: "laboratory" in codes(r),
@@ -76,6 +79,20 @@ def observation(id: str, category: str, status: str, patient: str) -> dict[str, 
         "category": [{"coding": [{"system": SYSTEM, "code": category}]}],
         "code": {"text": "x"},
         "subject": {"reference": patient},
+    }
+
+
+def composition(id: str, patient: str, *entries: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Composition",
+        "id": id,
+        "status": STATUSES[0],
+        "type": {"text": "x"},
+        "subject": {"reference": patient},
+        "date": "2024",
+        "author": [{"reference": patient}],
+        "title": "x",
+        "section": [{"title": "x", "entry": [{"reference": name} for name in entries]}],
     }
 
 
@@ -126,6 +143,8 @@ async def fill(world: World) -> None:
         for moved in ((0,), (1,), (0, 1), (1, 0))[number % 4]:
             id, patient = name.partition("/")[2], PATIENTS[number // 4]
             put.append(observation(id, CATEGORIES[moved], STATUSES[number % 2], patient))
+    put.append(composition("c1", PATIENTS[0], IDS[0], IDS[1]))
+    put.append(composition("c2", PATIENTS[1], IDS[5]))
     for resource in put:
         await write(world, metadata, f"{resource['resourceType']}/{resource['id']}", resource)
     for name in IDS[4:8:3]:
@@ -217,6 +236,8 @@ READS = [
 calls = st.one_of(
     st.tuples(st.just("get"), st.sampled_from(IDS), st.sampled_from(["", "1", "2", "3"])),
     st.tuples(st.just("fetch"), st.sampled_from(IDS), st.sampled_from(["", "1", "2"])),
+    st.tuples(st.just("everything"), st.sampled_from([*PATIENTS, "Patient/absent"]), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("document"), st.sampled_from([*COMPOSITIONS, "Composition/absent"])),
     st.tuples(st.just("versions"), st.sampled_from(IDS), st.sampled_from([1, 1, 2, 0])),
     st.tuples(st.just("search"), st.sampled_from(["Observation", "Patient"]), searches),
     st.tuples(st.just("search"), st.just("Observation"), st.just({"_count": "1"})),
@@ -245,6 +266,26 @@ def test_nothing_outside_the_grants_comes_back(
 ) -> None:
     runner, made_world = world
     runner.run(explore(made_world, scopes, asked))
+
+
+some_observations = st.builds(
+    "system/Observation.{}{}".format,
+    st.sampled_from(["r", "rs", "cruds"]),
+    st.sampled_from(["", *(f"?{constraint}" for constraint in CONSTRAINTS if "gender" not in constraint)]),
+)
+gathered = st.one_of(
+    st.tuples(st.just("everything"), st.sampled_from(PATIENTS), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("document"), st.sampled_from(COMPOSITIONS)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scopes=st.lists(some_observations, max_size=2), asked=st.lists(gathered, min_size=2, max_size=4))
+def test_nothing_outside_the_grants_is_gathered(
+    world: tuple[asyncio.Runner, World], scopes: list[str], asked: list[tuple[Any, ...]]
+) -> None:
+    runner, made_world = world
+    runner.run(explore(made_world, ["system/Patient.rs", "system/Composition.rs", *scopes], asked))
 
 
 async def explore(world: World, scopes: list[str], asked: list[tuple[Any, ...]]) -> None:
@@ -280,6 +321,40 @@ async def probe_fetch(world: World, metadata: Metadata, granted: tuple[str, ...]
     async for part in world.core.FetchResource(request, metadata=metadata):
         if part.resource.name:
             judge(world, granted, "r", part.resource)
+
+
+async def probe_everything(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, size: int) -> None:
+    token, names = "", []
+    while True:
+        request = FetchEverythingRequest(name=name, page_size=size, page_token=token)
+        async for part in world.core.FetchEverything(request, metadata=metadata):
+            token = part.next_page_token
+            for entry in part.entries:
+                names.append(entry.resource.name)
+                judge(world, granted, "r", entry.resource)
+                judge(world, granted, "s", entry.resource)
+                shown = world.truth[entry.resource.name, entry.resource.etag]
+                assert entry.resource.name == name or shown["subject"]["reference"] == name
+        if not token:
+            break
+    assert name in names
+    assert len(names) == len(set(names))
+    current: dict[str, dict[str, Any]] = {}
+    for (of, _), body in world.truth.items():
+        current[of] = body
+    gone = {IDS[4], IDS[7]}
+    ours = {of for of, body in current.items() if body.get("subject") == {"reference": name} and of not in gone}
+    ours = {of for of in ours if all(allowed(granted, letter, current[of]) for letter in "rs")}
+    assert {of for of in ours if of in IDS or of in COMPOSITIONS} <= set(names)
+
+
+async def probe_document(world: World, metadata: Metadata, granted: tuple[str, ...], name: str) -> None:
+    request = GenerateDocumentRequest(name=name)
+    answer = await world.core.GenerateDocument(request, metadata=metadata)
+    entries = [entry["resource"] for entry in json.loads(answer.json)["entry"]]
+    assert f"{entries[0]['resourceType']}/{entries[0]['id']}" == name
+    for shown in entries:
+        assert allowed(granted, "r", shown), (granted, shown["id"])
 
 
 async def probe_versions(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, size: int) -> None:
@@ -522,6 +597,8 @@ PROBES: dict[str, Any] = {
     "conditional delete": probe_conditional_delete,
     "conditional update": probe_conditional_update,
     "delete": probe_delete,
+    "document": probe_document,
+    "everything": probe_everything,
     "histories": probe_histories,
     "patch": probe_patch,
     "watch": probe_watch,

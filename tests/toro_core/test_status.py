@@ -15,6 +15,7 @@ from toro_core.status import CODES, call_error, rich_status
 from toro_core.v1 import CallError, IssueSeverity, bare_error
 
 OF_COMMANDS = {
+    "BROKEN_PLUGIN",
     "DEFINITIONS_DIFFER",
     "EXPORT_FILES_UNUSABLE",
     "EXPORT_LEASE_LOST",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
-from toro_core.access import Access, Decision, permits
+from toro_core.access import Access, Decision, permits, sees_everything
 from toro_core.auth.scopes import grants_of
 from toro_core.bulk.asking import SUPPORTING, compartment_types
 from toro_core.bulk.job import Ask, Job
@@ -53,6 +53,7 @@ class Selection:
         self._ascii = tools.ascii_only
         self._of_device = {part.param for part in tools.extractor.layout("Device").searchables["patient"].parts}
         caller = Caller(client_id=job.owner, grants=grants_of(job.scopes))
+        self._sees_everything = sees_everything(caller)
         self._decisions = {name: tools.access.decide(caller, name, "rs") for name in ask.types}
         self._filters = {name: found for name in ask.types if (found := _criterion(ask, name, tools.parser))}
         self._subsets = {name: Subset(definitions, "false", _elements(ask, name)) for name in ask.types}
@@ -73,7 +74,8 @@ class Selection:
         self.references = _finder(self.supporting, ask.base) if self.supporting else None
 
     def _is_plain(self, name: str) -> bool:
-        return self._decisions[name].unconstrained and name not in self._filters
+        unhidden = name != "Binary" or self._sees_everything
+        return unhidden and self._decisions[name].unconstrained and name not in self._filters
 
     def copied(self, lines: list[bytes]) -> bytes | None:
         """Join versions that go out as they are stored by newlines; None where one of them has to be changed."""
@@ -100,7 +102,11 @@ class Selection:
         return self.allows(stored, resource)
 
     def allows(self, stored: Stored, resource: JsonObject | None = None) -> bool:
-        """Say whether grants and filters let a version out."""
+        """Say whether grants and filters let a version out; a Binary with a security context goes to who sees everything."""
+        if stored.key.type == "Binary" and not self._sees_everything:
+            resource = loads(stored.json) if resource is None else resource
+            if "securityContext" in resource:
+                return False
         decision: Decision = self._decisions[stored.key.type]
         criterion = self._filters.get(stored.key.type)
         if decision.unconstrained and criterion is None:
