@@ -34,9 +34,17 @@ class TargetNotEmpty(ToroError):
 
 
 async def migrate(
-    source: Storage, target: Storage, extractor: Extractor, progress: Progress, *, resume: bool = False
+    source: Storage,
+    target: Storage,
+    extractor: Extractor,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    finish: bool = True,
 ) -> int:
     """Move everything and return how many versions that were; with `resume`, what is there already is passed over.
+
+    Unless it is to `finish`, state records stay behind: once they are there, nothing that the source writes later can be moved.
 
     What is written to the source meanwhile is moved too, until nothing is new. Raises TargetNotEmpty, with `resume` where
     the target holds anything but the source's beginning, and Unsupported where one side cannot do it.
@@ -57,8 +65,9 @@ async def migrate(
         if reached == after:
             break
         after = reached
-    await _copy_state(source, target)
-    await store_rules(target, rules_of(extractor))
+    if finish:
+        await _copy_state(source, target)
+        await store_rules(target, rules_of(extractor))
     return moved
 
 
