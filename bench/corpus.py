@@ -51,9 +51,9 @@ class Corpus:
         return tuple(f"Observation/bench-{number}" for number in range(0, last, max(1, last // count)))[:count]
 
 
-def url(database: Path) -> str:
-    """Write a database's storage URL."""
-    return f"sqlite:///{database.absolute()}"
+def url(database: Path | str) -> str:
+    """Write a database's storage URL, or leave one as it is."""
+    return database if isinstance(database, str) else f"sqlite:///{database.absolute()}"
 
 
 async def build(resources: int, database: Path) -> Corpus:
@@ -66,7 +66,7 @@ async def build(resources: int, database: Path) -> Corpus:
     return Corpus(database=database, resources=resources)
 
 
-async def fill(database: Path, resources: Iterable[Incoming], extractor: Extractor) -> None:
+async def fill(database: Path | str, resources: Iterable[Incoming], extractor: Extractor) -> None:
     """Import resources as `toro import` does, refusing what breaks the definitions."""
     report = Report()
     async with open_storage(url(database)) as storage:

@@ -1,4 +1,4 @@
-"""Finds the storage plugin a URL asks for; loads that one and no other."""
+"""Finds plugins: the storage that a URL asks for, and no other; all that add operations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,32 @@ import pluggy
 
 from toro_core import hookspecs
 from toro_core.errors import ToroError
+from toro_core.operations.contract import Operation
 from toro_core.storage import OpenStorage, Storage
 
-__all__ = ["STORAGE_GROUP", "UnknownStorage", "open_storage", "storage_schemes", "upkeep"]
+__all__ = [
+    "PLUGIN_GROUP",
+    "STORAGE_GROUP",
+    "BrokenPlugin",
+    "UnknownStorage",
+    "open_storage",
+    "plugin_operations",
+    "storage_schemes",
+    "upkeep",
+]
 
 STORAGE_GROUP = "toro.storage"
 """The entry-point group; a plugin's entry point carries the name of its URL's scheme and refers to a module with hooks."""
+
+PLUGIN_GROUP = "toro.plugins"
+"""The entry-point group of plugins that are loaded whatever the storage."""
+
+
+class BrokenPlugin(ToroError):
+    """A plugin cannot be loaded."""
+
+    reason = "BROKEN_PLUGIN"
+    issue = "exception"
 
 
 class UnknownStorage(ToroError):
@@ -45,6 +65,23 @@ def upkeep(url: str) -> object | None:
 def storage_schemes() -> tuple[str, ...]:
     """Name the schemes for which a plugin is installed."""
     return tuple(sorted({entry.name for entry in importlib.metadata.entry_points(group=STORAGE_GROUP)}))
+
+
+def plugin_operations() -> tuple[Operation, ...]:
+    """Load every installed plugin and return the operations they add, in the order of the plugins' names. Raises BrokenPlugin."""
+    found: list[Operation] = []
+    for entry in sorted(importlib.metadata.entry_points(group=PLUGIN_GROUP), key=lambda entry: entry.name):
+        manager = pluggy.PluginManager("toro")
+        manager.add_hookspecs(hookspecs)
+        try:
+            manager.register(entry.load(), name=entry.name)
+            manager.check_pending()
+            found += [operation for added in manager.hook.toro_operations() for operation in added]
+        except Exception as error:
+            raise BrokenPlugin(
+                f"the plugin {entry.name} ({entry.value}) cannot be loaded: {error}; repair or remove it"
+            ) from error
+    return tuple(found)
 
 
 def _scheme(url: str) -> str:

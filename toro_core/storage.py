@@ -6,7 +6,7 @@ Past 250 lines so that a plugin's author finds the whole contract on one page.
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "GroupRow",
     "HistoryPlan",
     "Indexed",
+    "Indexes",
     "Key",
     "Loading",
     "NumberRow",
@@ -457,6 +458,20 @@ class GivesScratch(Protocol):
 
     def scratch(self, url: str) -> AbstractAsyncContextManager[str]:
         """Give the URL of a new and empty storage on the same ground as this one, and remove it afterwards."""
+
+
+@runtime_checkable
+class Indexes(Protocol):
+    """A storage in which resources may lie that nobody has indexed, such as files that others wrote; not every one is.
+
+    Whoever opens it for searching lets the core index them first.
+    """
+
+    def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
+        """Yield the current resources without index rows in batches; each of a batch is indexed or left out before the next."""
+
+    async def leave_out(self, keys: Mapping[Key, str]) -> None:
+        """Serve these no more, and say where they lie and what is wrong with each."""
 
 
 OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]

@@ -19,9 +19,12 @@ SIDES = {
     "commit a request",
     "json.loads",
     "prebuilt rows",
+    "SQLite",
     "unchecked",
     "JSON MB",
     "at 2,000",
+    "read p99",
+    *(["sqlite3 command"] if shutil.which("sqlite3") else []),
     "SQL by hand",
     "sqlite3 select" if shutil.which("sqlite3") else "Python sqlite3 select",
 }

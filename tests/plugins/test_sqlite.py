@@ -1,5 +1,3 @@
-# ruff: noqa: ASYNC240 - a test may look at its few files
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """Backups of a database in use, and what becomes of files that are no such thing."""
 
-# ruff: noqa: ASYNC240 - a test may look at its few files
-
 from __future__ import annotations
 
 import asyncio

@@ -15,14 +15,18 @@ from toro_core.status import CODES, call_error, rich_status
 from toro_core.v1 import CallError, IssueSeverity, bare_error
 
 OF_COMMANDS = {
+    "BROKEN_PLUGIN",
     "DEFINITIONS_DIFFER",
+    "EXPORT_FILES_UNUSABLE",
+    "EXPORT_LEASE_LOST",
+    "FETCH_FAILED",
     "INVALID_REGISTRATION",
     "PACKAGE_UNUSABLE",
     "SANDBOX_REFUSED",
     "SETTINGS_INVALID",
     "UNKNOWN_STORAGE",
 }
-"""Reasons that only commands give."""
+"""Reasons that only commands give, or work in the background."""
 OF_DEFINITIONS = {"EVALUATION_FAILED", "INVALID_EXPRESSION", "UNSUPPORTED_EXPRESSION"}
 """Reasons met while definitions are compiled, and their expressions evaluated."""
 

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from toro_core.importing import Report
 
-__all__ = ["file_progress", "place_progress"]
+__all__ = ["file_progress", "indexing_progress", "place_progress"]
 
 _PAUSE: Final = 2.0
 """Seconds between two plain lines."""
@@ -57,3 +57,17 @@ def place_progress(label: str, end: int) -> Iterator[Callable[[int, int], None]]
             bar.update(max(0, min(place, end) - bar.pos))
 
         yield advance
+
+
+def indexing_progress() -> Callable[[int], None]:
+    """Give what to call with how many resources of an opened storage are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            click.echo(f"{done} resources indexed so far{end}", nl=False, err=True)
+            last = time.monotonic()
+
+    return tell

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from toro_core.importing.manifests import deleted_in, read_manifest
 from toro_core.importing.sinks import Sink
 from toro_core.importing.sources import Incoming, Refused, read_file
 
-__all__ = ["Report", "import_files", "import_resources"]
+__all__ = ["Report", "delete_listed", "import_files", "import_resources"]
 
 _BATCH: Final = 2_000
 _BATCH_BYTES: Final = 8_000_000
@@ -21,11 +22,12 @@ _BATCH_BYTES: Final = 8_000_000
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What an import did: resources stored by type, what was refused, what was stored although it breaks the definitions."""
+    """What an import did: resources stored by type and deleted, refused, and stored although they break the definitions."""
 
     stored: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
     warned: list[Refused] = field(default_factory=list)
+    deleted: int = 0
 
 
 async def import_files(
@@ -70,6 +72,15 @@ async def import_resources(
                     return
         if batch:
             await _store(batch, sink, report)
+
+
+async def delete_listed(folders: Iterable[Path], sink: Sink, report: Report) -> None:
+    """Delete what the manifests of bulk exports in these folders list as deleted, adding to `report`."""
+    for folder in folders:
+        manifest = read_manifest(folder) if folder.is_dir() else None
+        for path in manifest.deleted if manifest else ():
+            for name in deleted_in(path):
+                report.deleted += await sink.delete(name)
 
 
 async def _store(batch: list[Incoming], sink: Sink, report: Report) -> None:

@@ -15,6 +15,7 @@ from toro_core.moving.ahead import ahead
 from toro_core.moving.tally import tally
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import STATE_PREFIX, rules_of, store_rules
+from toro_core.search.unindexed import index_new
 from toro_core.storage import Indexed, Loading, Rows, Storage, Stored
 
 __all__ = ["Progress", "TargetNotEmpty", "migrate"]
@@ -53,6 +54,7 @@ async def migrate(
         missing = sorted(needed - storage.capabilities)
         if missing:
             raise Unsupported(f"the {name} storage cannot be migrated: it does not declare {', '.join(missing)}")
+    await index_new(source, extractor, lambda done: None)
     after = 0
     if not await _is_empty(target):
         if not resume:

@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toro_core.definitions import load
@@ -47,6 +47,9 @@ class Noting:
         self.sizes.append(len(batch))
         assert not gc.isenabled()
         return Outcome(refused=[Refused(place=one.place, why="named so") for one in batch if one.place.endswith("bad")])
+
+    async def delete(self, name: str) -> bool:
+        raise NotImplementedError
 
 
 def incoming(count: int, size: int = 10, kind: str = "Patient") -> list[Incoming]:
@@ -134,6 +137,7 @@ def changed(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> JsonObject:
     return resource
 
 
+@settings(deadline=None)  # the rules of all types are compiled on first use
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(JUNK)), min_size=1, max_size=3), st.booleans())
 async def test_a_resource_of_any_shape_is_stored_or_refused(
     changes: list[tuple[tuple[Any, ...], Any]], strict: bool

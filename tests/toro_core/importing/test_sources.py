@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,21 @@ def test_a_single_resource_is_read(tmp_path: Path) -> None:
     path = tmp_path / "Group.json"
     path.write_text('{"resourceType":"Group","id":"1a"}')
     assert resources(path) == [{"resourceType": "Group", "id": "1a"}]
+
+
+def test_xml_is_read_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in.xml"
+    patient = '<Patient xmlns="http://hl7.org/fhir"><id value="1"/></Patient>'
+    entry = f"<entry><resource>{patient}</resource></entry>"
+    path.write_text(f'<Bundle xmlns="http://hl7.org/fhir"><type value="collection"/>{entry}</Bundle>')
+    assert resources(path) == [{"resourceType": "Patient", "id": "1"}]
+    assert find_files([tmp_path]) == []
+    assert find_files([path]) == [path]
+    path.write_text('<Patient xmlns="http://hl7.org/fhir"><a/><b/></Patient>')
+    assert [one.why[:9] for one in refused(path)] == ["Patient.a", "Patient.b"]
+
+
+def test_xml_without_lxml_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    (tmp_path / "in.xml").write_text("<Patient/>")
+    assert ["toro-fhir[xml]" in one.why for one in refused(tmp_path / "in.xml")] == [True]
