@@ -71,10 +71,10 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
-    _say("other storages beside SQLite")
-    rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
     _say("export and migration")
     rows += await measure_moving(corpus, folder, rounds=rounds)
+    _say("other storages beside SQLite")
+    rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
     larger = []
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")

@@ -423,20 +423,6 @@ class Explains(Protocol):
         """Say in lines of text, statements included, what `search` does for the plan; nothing is executed."""
 
 
-@runtime_checkable
-class Indexes(Protocol):
-    """A storage in which resources may lie that nobody has indexed, such as files that others wrote; not every one is.
-
-    Whoever opens it for searching lets the core index them first.
-    """
-
-    def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
-        """Yield the current resources without index rows in batches; each of a batch is indexed or left out before the next."""
-
-    async def leave_out(self, keys: Mapping[Key, str]) -> None:
-        """Serve these no more, and say where they lie and what is wrong with each."""
-
-
 class Schema(NamedTuple):
     """The version of a storage's schema, and the one that this program works with."""
 
@@ -472,6 +458,20 @@ class GivesScratch(Protocol):
 
     def scratch(self, url: str) -> AbstractAsyncContextManager[str]:
         """Give the URL of a new and empty storage on the same ground as this one, and remove it afterwards."""
+
+
+@runtime_checkable
+class Indexes(Protocol):
+    """A storage in which resources may lie that nobody has indexed, such as files that others wrote; not every one is.
+
+    Whoever opens it for searching lets the core index them first.
+    """
+
+    def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
+        """Yield the current resources without index rows in batches; each of a batch is indexed or left out before the next."""
+
+    async def leave_out(self, keys: Mapping[Key, str]) -> None:
+        """Serve these no more, and say where they lie and what is wrong with each."""
 
 
 OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]

@@ -65,7 +65,11 @@ def test_from_one_process_on_sqlite_to_two_cores_and_two_facades(
         for family in ("First", "Second"):
             assert partner.put("/Patient/mine", content=patient("mine", family)).status_code in (200, 201)
         kept_token = partner.headers["authorization"]
-    assert stocked.toro("migrate", stocked.storage, moved_to).returncode == 0
+        assert stocked.toro("migrate", stocked.storage, moved_to, "--warm").returncode == 0
+        assert partner.put("/Patient/mine", content=patient("mine", "Third")).status_code == 200
+    moved = stocked.toro("migrate", stocked.storage, moved_to, "--resume")
+    assert moved.returncode == 0, moved.stderr
+    assert "1 versions moved" in moved.stderr
 
     with ExitStack() as running:
         listen = [f"127.0.0.1:{free_port()}" for _ in range(2)]
@@ -83,7 +87,7 @@ def test_from_one_process_on_sqlite_to_two_cores_and_two_facades(
 
         # What was written before the move is there, with its history, and so are clients and their tokens.
         assert two.get("/Patient/mine/_history/1").json()["name"][0]["family"] == "First"
-        assert two.get("/Patient/mine", headers={"authorization": kept_token}).headers["etag"] == 'W/"2"'
+        assert two.get("/Patient/mine", headers={"authorization": kept_token}).headers["etag"] == 'W/"3"'
 
         # What one answers the other knows at once; of two writers on one version one wins.
         assert one.put("/Patient/new", content=patient("new", "Here")).status_code == 201
@@ -116,13 +120,13 @@ def test_from_one_process_on_sqlite_to_two_cores_and_two_facades(
         cores[0].kill()
         assert one.get("/Patient/mine").status_code == 503
         assert all(two.get(f"/Patient/{id}").status_code == 200 for id in answered)
-        assert two.put("/Patient/mine", content=patient("mine", "Third")).status_code == 200
+        assert two.put("/Patient/mine", content=patient("mine", "Fourth")).status_code == 200
         with stocked.running("core", "--listen", listen[0], *core_options, **SETTINGS):
             deadline = time.monotonic() + 20
             while one.get("/Patient/mine").status_code != 200:
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-            assert one.get("/Patient/mine").json()["name"][0]["family"] == "Third"
+            assert one.get("/Patient/mine").json()["name"][0]["family"] == "Fourth"
 
 
 async def test_through_every_storage_and_back_it_is_what_it_was(

@@ -49,7 +49,7 @@ async def back_up(target: Path, settings: Settings) -> int:
 
 
 @click.command(epilog="Example: toro restore /backups/toro-monday.db --storage sqlite:////var/lib/toro/restored.db")
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file.")
 @click.option("--storage", help="Storage URL; nothing is there yet.")
 def restore(source: Path, file: Path | None, storage: str | None) -> int:
@@ -57,6 +57,8 @@ def restore(source: Path, file: Path | None, storage: str | None) -> int:
 
     Access tokens and page links given out since the backup may work or not: restart the servers, and have clients ask again.
     """
+    if not source.is_file():
+        raise click.UsageError(f"{source} does not exist")
     return asyncio.run(_restore(source, load(file, os.environ, {"storage": storage})))
 
 

@@ -125,10 +125,10 @@ def _tell(report: Report, seconds: float) -> None:
     for name, count in sorted(report.stored.items()):
         click.echo(f"{count:>9} {name}")
     click.echo(f"{report.stored.total():>9} resources in {seconds:.1f} s")
-    if report.deleted:
-        click.echo(f"{report.deleted:>9} deleted, as the export says")
     if report.refused:
         click.echo(f"{len(report.refused):>9} refused")
+    if report.deleted:
+        click.echo(f"{report.deleted:>9} deleted, as the export says")
     _tell_some("stored, although it breaks the definitions", report.warned)
     _tell_some("refused", report.refused)
 

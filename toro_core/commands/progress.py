@@ -36,20 +36,6 @@ def file_progress(files: Sequence[Path]) -> Iterator[Callable[[Path, Report], No
         yield advance
 
 
-def indexing_progress() -> Callable[[int], None]:
-    """Give what to call with how many resources of an opened storage are indexed."""
-    last = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PAUSE:
-            end = "\r" if sys.stderr.isatty() else "\n"
-            click.echo(f"{done} resources indexed so far{end}", nl=False, err=True)
-            last = time.monotonic()
-
-    return tell
-
-
 @contextmanager
 def place_progress(label: str, end: int) -> Iterator[Callable[[int, int], None]]:
     """Give what to call with the place reached, of which `end` is the last, and the number of things done."""
@@ -71,3 +57,17 @@ def place_progress(label: str, end: int) -> Iterator[Callable[[int, int], None]]
             bar.update(max(0, min(place, end) - bar.pos))
 
         yield advance
+
+
+def indexing_progress() -> Callable[[int], None]:
+    """Give what to call with how many resources of an opened storage are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            click.echo(f"{done} resources indexed so far{end}", nl=False, err=True)
+            last = time.monotonic()
+
+    return tell

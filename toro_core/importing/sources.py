@@ -14,7 +14,7 @@ from typing import IO
 
 from toro_core.errors import ToroError
 from toro_core.importing.bundles import unbundle
-from toro_core.importing.manifests import MANIFEST, read_manifest
+from toro_core.importing.manifests import read_manifest
 from toro_core.json import JsonObject, loads
 from toro_core.xml import InvalidXml, open_xml
 
@@ -52,7 +52,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir() and (manifest := read_manifest(path)) is not None:
             found += manifest.output
         elif path.is_dir():
-            found += sorted(file for file in path.rglob("*") if _is_data(file) and file.is_file())
+            found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
         elif path.is_file():
             found.append(path)
         elif matched := sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))):
@@ -60,11 +60,6 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
     return found
-
-
-def _is_data(path: Path) -> bool:
-    """Leave out the manifest that lies beside the files of a bulk export."""
-    return _kind(path) is not None and path.name != MANIFEST
 
 
 def _kind(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from toro_core.json import loads
 from toro_core.moving.ahead import ahead
 from toro_core.moving.folder import Output, output_folder
 from toro_core.search.extract import Extractor
+from toro_core.search.unindexed import index_new
 from toro_core.storage import Key, ScanPlan, Storage, Stored, instant
 
 __all__ = ["Exported", "Selection", "export"]
@@ -57,6 +58,7 @@ async def export(
     """
     if "snapshot_scan" not in storage.capabilities:
         raise Unsupported("this storage cannot be exported: it does not declare snapshot_scan")
+    await index_new(storage, extractor, lambda done: None)
     with output_folder(folder, gzipped=gzipped) as opened:
         patients = await _patients(storage, extractor, selection)
         watermark = await storage.watermark()

@@ -15,6 +15,7 @@ from toro_core.moving.ahead import ahead
 from toro_core.moving.tally import tally
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import STATE_PREFIX, rules_of, store_rules
+from toro_core.search.unindexed import index_new
 from toro_core.storage import Indexed, Loading, Rows, Storage, Stored
 
 __all__ = ["Progress", "TargetNotEmpty", "migrate"]
@@ -34,9 +35,17 @@ class TargetNotEmpty(ToroError):
 
 
 async def migrate(
-    source: Storage, target: Storage, extractor: Extractor, progress: Progress, *, resume: bool = False
+    source: Storage,
+    target: Storage,
+    extractor: Extractor,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    finish: bool = True,
 ) -> int:
     """Move everything and return how many versions that were; with `resume`, what is there already is passed over.
+
+    Unless it is to `finish`, state records stay behind: once they are there, nothing that the source writes later can be moved.
 
     What is written to the source meanwhile is moved too, until nothing is new. Raises TargetNotEmpty, with `resume` where
     the target holds anything but the source's beginning, and Unsupported where one side cannot do it.
@@ -45,6 +54,7 @@ async def migrate(
         missing = sorted(needed - storage.capabilities)
         if missing:
             raise Unsupported(f"the {name} storage cannot be migrated: it does not declare {', '.join(missing)}")
+    await index_new(source, extractor, lambda done: None)
     after = 0
     if not await _is_empty(target):
         if not resume:
@@ -57,8 +67,9 @@ async def migrate(
         if reached == after:
             break
         after = reached
-    await _copy_state(source, target)
-    await store_rules(target, rules_of(extractor))
+    if finish:
+        await _copy_state(source, target)
+        await store_rules(target, rules_of(extractor))
     return moved
 
 

@@ -51,8 +51,7 @@ async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], N
     while True:
         record = await storage.get_state(_KEY)
         # Where files of others were found everything has just been indexed.
-        new = record is None and indexes
-        extractor.pending = {} if new else await _pending(storage, extractor, record)
+        extractor.pending = {} if record is None and indexes else await _pending(storage, extractor, record)
         if extractor.pending or (record is not None and _decoded(record.value).fingerprint == extractor.fingerprint):
             return
         rules = _encoded(rules_of(extractor))
@@ -62,19 +61,6 @@ async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], N
             # Another process has just settled it.
             continue
         return
-
-
-def _logged() -> Callable[[int], None]:
-    """Return what says in the log every other second how many resources are indexed."""
-    last = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > _PAUSE:
-            _LOG.info("indexing what others wrote: %d resources so far", done)
-            last = time.monotonic()
-
-    return tell
 
 
 async def find_pending(storage: Storage, extractor: Extractor) -> dict[str, frozenset[str]]:
@@ -89,6 +75,19 @@ async def _pending(storage: Storage, extractor: Extractor, record: StateRecord |
         return _changed(Rules(fingerprint="", parameters={}), rules_of(extractor))
     stored = _decoded(record.value)
     return {} if stored.fingerprint == extractor.fingerprint else _changed(stored, rules_of(extractor))
+
+
+def _logged() -> Callable[[int], None]:
+    """Return what says in the log every other second how many resources are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PAUSE:
+            _LOG.info("indexing what others wrote: %d resources so far", done)
+            last = time.monotonic()
+
+    return tell
 
 
 async def store_rules(storage: Storage, rules: Rules) -> None:

@@ -188,6 +188,17 @@ async def test_what_is_written_meanwhile_is_moved_too() -> None:
     assert "late0" in {one.key.id for one in (await target.search(FINAL)).resources}
 
 
+async def test_a_warm_start_is_finished_after_more_was_written() -> None:
+    source, target = MemoryStorage(), MemoryStorage()
+    await fill(source)
+    await migrate(source, target, EXTRACTOR, nothing, finish=False)
+    assert await target.list_state("") == []
+    await source.commit([write("o1", "amended"), write("late")])
+    await source.put_state("auth/client/late", b"{}")
+    assert await migrate(source, target, EXTRACTOR, nothing, resume=True) == 2
+    await check(source, target)
+
+
 async def test_what_cannot_be_indexed_is_named_and_not_quoted() -> None:
     source = MemoryStorage()
     resource: JsonObject = {"resourceType": "Patient", "id": "odd", "name": "Jane"}
