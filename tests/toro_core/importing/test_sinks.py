@@ -48,6 +48,9 @@ class Noting:
         assert not gc.isenabled()
         return Outcome(refused=[Refused(place=one.place, why="named so") for one in batch if one.place.endswith("bad")])
 
+    async def delete(self, name: str) -> bool:
+        raise StorageFull
+
 
 def incoming(count: int, size: int = 10, kind: str = "Patient") -> list[Incoming]:
     return [Incoming(place=f"a:{number}", resource={"resourceType": kind}, size=size) for number in range(count)]
