@@ -16,6 +16,7 @@ from bench.expressions import measure_expressions
 from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
+from bench.moving import measure_moving
 from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
@@ -70,6 +71,8 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
+    _say("export and migration")
+    rows += await measure_moving(corpus, folder, rounds=rounds)
     _say("other storages beside SQLite")
     rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
     larger = []

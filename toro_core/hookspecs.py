@@ -20,6 +20,11 @@ def toro_storage(scheme: str) -> OpenStorage | None:
     """Return what opens a URL with this scheme, or None."""
 
 
+@hookspec(firstresult=True)
+def toro_upkeep(scheme: str) -> object | None:
+    """Return what looks after storages of this scheme, as far as it can: Upgrades, BacksUp, GivesScratch; or None."""
+
+
 @hookspec
 def toro_operations() -> Sequence[Operation] | None:
     """Return the FHIR operations this plugin adds."""

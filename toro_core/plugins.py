@@ -20,6 +20,7 @@ __all__ = [
     "open_storage",
     "plugin_operations",
     "storage_schemes",
+    "upkeep",
 ]
 
 STORAGE_GROUP = "toro.storage"
@@ -45,10 +46,20 @@ class UnknownStorage(ToroError):
 
 def open_storage(url: str) -> AbstractAsyncContextManager[Storage]:
     """Open the storage that a URL such as `sqlite:///toro.db` names, to be used with `async with`. Raises UnknownStorage."""
-    scheme, separator, _ = url.partition("://")
-    if not separator or not scheme:
-        raise UnknownStorage("a storage URL looks like sqlite:///toro.db: a scheme, ://, and where the storage is")
-    return _opener(scheme.lower())(url)
+    scheme = _scheme(url)
+    manager, value = _load(scheme)
+    opener: OpenStorage | None = manager.hook.toro_storage(scheme=scheme)
+    if opener is None:
+        raise UnknownStorage(f"the plugin {value} is registered for {scheme} storage but does not open it")
+    return opener(url)
+
+
+def upkeep(url: str) -> object | None:
+    """Return what looks after the storage that a URL names, None where the plugin has nothing. Raises UnknownStorage."""
+    scheme = _scheme(url)
+    manager, _ = _load(scheme)
+    found: object | None = manager.hook.toro_upkeep(scheme=scheme)
+    return found
 
 
 def storage_schemes() -> tuple[str, ...]:
@@ -73,7 +84,15 @@ def plugin_operations() -> tuple[Operation, ...]:
     return tuple(found)
 
 
-def _opener(scheme: str) -> OpenStorage:
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if not separator or not scheme:
+        raise UnknownStorage("a storage URL looks like sqlite:///toro.db: a scheme, ://, and where the storage is")
+    return scheme.lower()
+
+
+def _load(scheme: str) -> tuple[pluggy.PluginManager, str]:
+    """Load a scheme's plugin, and return its hooks and where it is from."""
     entries = tuple(importlib.metadata.entry_points(group=STORAGE_GROUP, name=scheme))
     if not entries:
         installed = ", ".join(storage_schemes()) or "none"
@@ -88,7 +107,4 @@ def _opener(scheme: str) -> OpenStorage:
         raise UnknownStorage(
             f"the plugin for {scheme} storage ({entries[0].value}) cannot be loaded: {error}; repair or reinstall it"
         ) from error
-    opener: OpenStorage | None = manager.hook.toro_storage(scheme=scheme)
-    if opener is None:
-        raise UnknownStorage(f"the plugin {entries[0].value} is registered for {scheme} storage but does not open it")
-    return opener
+    return manager, entries[0].value

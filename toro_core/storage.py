@@ -9,6 +9,7 @@ import datetime
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from toro_core.search.plan import MISSING, Criterion, Cursor, SearchPlan
@@ -19,12 +20,14 @@ __all__ = [
     "MISSING",
     "Absent",
     "Any",
+    "BacksUp",
     "Body",
     "Capability",
     "Condition",
     "DateRow",
     "Expect",
     "Explains",
+    "GivesScratch",
     "GroupRow",
     "HistoryPlan",
     "Indexed",
@@ -39,11 +42,13 @@ __all__ = [
     "ReferenceRow",
     "Rows",
     "ScanPlan",
+    "Schema",
     "StateRecord",
     "Storage",
     "Stored",
     "StringRow",
     "TokenRow",
+    "Upgrades",
     "UriRow",
     "Version",
     "Watermark",
@@ -416,6 +421,43 @@ class Explains(Protocol):
 
     async def explain(self, plan: SearchPlan) -> str:
         """Say in lines of text, statements included, what `search` does for the plan; nothing is executed."""
+
+
+class Schema(NamedTuple):
+    """The version of a storage's schema, and the one that this program works with."""
+
+    found: int
+    known: int
+
+
+@runtime_checkable
+class Upgrades(Protocol):
+    """Upkeep of storages whose schema has versions: opening one at an older version is refused until it is upgraded."""
+
+    async def schema(self, url: str) -> Schema:
+        """Look at a closed storage's schema. Raises StorageError where there is none, Unsupported for a newer one."""
+
+    async def upgrade(self, url: str) -> None:
+        """Bring the schema to this program's version, all of it or nothing."""
+
+
+@runtime_checkable
+class BacksUp(Protocol):
+    """Upkeep of storages that have a way of their own to be backed up into one file; others are migrated into one."""
+
+    async def backup(self, url: str, file: Path) -> None:
+        """Copy everything, as it is at one moment, into a new file, while servers write; it is there whole or not at all."""
+
+    async def restore(self, file: Path, url: str) -> None:
+        """Put a backup where there is nothing yet, having looked whether it is whole. Raises Unsupported, Damaged."""
+
+
+@runtime_checkable
+class GivesScratch(Protocol):
+    """Upkeep that lets `toro storage check` work beside a storage without touching it."""
+
+    def scratch(self, url: str) -> AbstractAsyncContextManager[str]:
+        """Give the URL of a new and empty storage on the same ground as this one, and remove it afterwards."""
 
 
 @runtime_checkable

@@ -26,6 +26,7 @@ SIDES = {
     "read p99",
     *(["sqlite3 command"] if shutil.which("sqlite3") else []),
     "SQL by hand",
+    "sqlite3 select" if shutil.which("sqlite3") else "Python sqlite3 select",
 }
 
 

@@ -58,6 +58,7 @@ from toro_core.testing.making import TYPE, create, delete, found, key, walk, wri
 from toro_sqlite import open_sqlite
 from toro_sqlite.schema import SCHEMA_VERSION
 from toro_sqlite.storage import SqliteStorage
+from toro_sqlite.upkeep import SqliteUpkeep
 
 _DAY = 86_400_000_000
 _VILE = ("x' OR 1=1; --", "NULL", "?1", ":low", "@rid", "@sort", "%_", "rid) UNION SELECT json FROM version --")
@@ -326,6 +327,7 @@ async def test_a_database_of_schema_1_is_migrated_and_indexed_again(tmp_path: Pa
     async with open_sqlite(f"sqlite:///{path}") as storage:
         await create(storage, {"a": Rows(tokens=(TokenRow("code", "", "x"),)), "b": Rows()})
     _to_schema_1(path)
+    await SqliteUpkeep().upgrade(f"sqlite:///{path}")
     async with open_sqlite(f"sqlite:///{path}") as storage:
         value = SearchPlan(type=TYPE, criterion=Number(param="value", prefix="eq", low=1, high=2))
         code = SearchPlan(type=TYPE, criterion=Token(param="code", code="x"))
@@ -360,6 +362,7 @@ async def test_a_database_of_schema_2_is_migrated_and_answers_as_before(tmp_path
     with sqlite3.connect(path) as connection:
         connection.executescript(Path(__file__).with_name("schema_2.sql").read_text())
     connection.close()
+    await SqliteUpkeep().upgrade(f"sqlite:///{path}")
     async with open_sqlite(f"sqlite:///{path}") as storage:
         record = await storage.get_state("kept")
         assert record is not None

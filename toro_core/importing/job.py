@@ -31,18 +31,28 @@ class Report:
 
 
 async def import_files(
-    files: Iterable[Path], sink: Sink, report: Report, progress: Callable[[Path, Report], None]
+    files: Iterable[Path],
+    sink: Sink,
+    report: Report,
+    progress: Callable[[Path, Report], None],
+    *,
+    stop: bool = False,
 ) -> None:
     """Import files in order, adding to `report`, and call `progress` after each.
 
-    Raises what the sink raises; the batches before that are stored and in the report.
+    With `stop` nothing is read after the batch in which the first is refused. Raises what the sink raises; the batches before that
+    are stored and in the report.
     """
     for path in files:
-        await import_resources(read_file(path), sink, report)
+        await import_resources(read_file(path), sink, report, stop=stop)
         progress(path, report)
+        if stop and report.refused:
+            return
 
 
-async def import_resources(incoming: Iterable[Incoming | Refused], sink: Sink, report: Report) -> None:
+async def import_resources(
+    incoming: Iterable[Incoming | Refused], sink: Sink, report: Report, *, stop: bool = False
+) -> None:
     """Import resources in batches, adding to `report`. Raises what the sink raises."""
     with _no_collection():
         batch: list[Incoming] = []
@@ -50,12 +60,16 @@ async def import_resources(incoming: Iterable[Incoming | Refused], sink: Sink, r
         for one in incoming:
             if isinstance(one, Refused):
                 report.refused.append(one)
+                if stop:
+                    break
                 continue
             batch.append(one)
             size += one.size
             if len(batch) >= _BATCH or size >= _BATCH_BYTES:
                 await _store(batch, sink, report)
                 batch, size = [], 0
+                if stop and report.refused:
+                    return
         if batch:
             await _store(batch, sink, report)
 

@@ -43,9 +43,9 @@ class Refused:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError.
+    """List the FHIR files among these files and below these folders, in order; `*`, `?` and `[…]` stand for what they match.
 
-    Of a folder that holds the manifest of a bulk export, these are the files of resources that it names.
+    Of a folder that holds the manifest of a bulk export, these are the files of resources that it names. Raises FileNotFoundError.
     """
     found: list[Path] = []
     for path in paths:
@@ -55,6 +55,8 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
             found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
         elif path.is_file():
             found.append(path)
+        elif matched := sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))):
+            found += find_files(matched)
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
     return found

@@ -21,12 +21,14 @@ from toro_core.search.extract import Extractor
 from toro_core.search.layout import Layout, Searchable
 from toro_core.search.plan import SearchPlan
 from toro_core.search.unindexed import index_new
-from toro_core.storage import Storage
+from toro_core.storage import StateRecord, Storage
 
-__all__ = ["COMPARTMENT", "Rules", "rules_of", "settle", "store_rules"]
+__all__ = ["COMPARTMENT", "STATE_PREFIX", "Rules", "find_pending", "rules_of", "settle", "store_rules"]
 
 COMPARTMENT: Final = "_compartment"
 """Stands among a type's parameters for which patients' compartments its resources lie in."""
+STATE_PREFIX: Final = "search/"
+"""Begins the keys of the state records on indexing, which are true of this storage alone."""
 _KEY: Final = "search/rules"
 _DIGEST: Final = 8
 _PAUSE: Final = 2.0
@@ -48,27 +50,31 @@ async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], N
     indexes = await index_new(storage, extractor, tell or _logged())
     while True:
         record = await storage.get_state(_KEY)
-        if record is None:
-            # Where files of others were found everything has just been indexed.
-            empty = indexes or await _is_empty(storage, extractor)
-            stored = Rules(fingerprint="", parameters={})
-        else:
-            empty = False
-            stored = _decoded(record.value)
-        if stored.fingerprint == extractor.fingerprint:
-            extractor.pending = {}
+        # Where files of others were found everything has just been indexed.
+        extractor.pending = {} if record is None and indexes else await _pending(storage, extractor, record)
+        if extractor.pending or (record is not None and _decoded(record.value).fingerprint == extractor.fingerprint):
             return
-        rules = rules_of(extractor)
-        pending = {} if empty else _changed(stored, rules)
-        extractor.pending = pending
-        if pending:
-            return
+        rules = _encoded(rules_of(extractor))
         try:
-            await storage.put_state(_KEY, _encoded(rules), if_revision=record.revision if record else 0)
+            await storage.put_state(_KEY, rules, if_revision=record.revision if record else 0)
         except StateConflict:
             # Another process has just settled it.
             continue
         return
+
+
+async def find_pending(storage: Storage, extractor: Extractor) -> dict[str, frozenset[str]]:
+    """Return by type the parameters whose rows may be of other rules; nothing is written."""
+    return await _pending(storage, extractor, await storage.get_state(_KEY))
+
+
+async def _pending(storage: Storage, extractor: Extractor, record: StateRecord | None) -> dict[str, frozenset[str]]:
+    if record is None:
+        if await _is_empty(storage, extractor):
+            return {}
+        return _changed(Rules(fingerprint="", parameters={}), rules_of(extractor))
+    stored = _decoded(record.value)
+    return {} if stored.fingerprint == extractor.fingerprint else _changed(stored, rules_of(extractor))
 
 
 def _logged() -> Callable[[int], None]:

@@ -87,6 +87,14 @@ async def test_batches_before_a_failure_are_in_the_report() -> None:
     assert gc.isenabled()
 
 
+async def test_with_stop_nothing_follows_the_batch_in_which_something_is_refused() -> None:
+    sink, report = Noting(), Report()
+    bad = Incoming(place="bad", resource={"resourceType": "Patient"}, size=1)
+    await import_resources([*incoming(10), bad, *incoming(5_000)], sink, report, stop=True)
+    assert sink.sizes == [2_000]
+    assert report.stored.total() == 1_999
+
+
 DEFINITIONS = load()
 EXTRACTOR = Extractor(DEFINITIONS, ())
 OBSERVATION = json.dumps(
