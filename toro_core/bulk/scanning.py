@@ -69,7 +69,7 @@ class Scan:
                     elif (reached := await self._commits(batch, parts, deletions)) is not None:
                         position = reached
                         break
-                    await self._watch.progress(batch[-1].seq)
+                    await self._watch.progress(unit, batch[-1].seq, parts)
                 else:
                     position = unit.up_to
             deletions.close()
