@@ -64,7 +64,6 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
     rows += await measure_expressions(repeats=max(1, repeats // 4), rounds=rounds)
     _say("exports")
-    rows += await measure_exports(corpus, folder, rounds=rounds)
     rows += await measure_reads_beside_exports(corpus, folder, seconds=3 * seconds, rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
@@ -79,8 +78,8 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")
         larger.append(await cached(resources, cache))
-        rows += await measure_exports(larger[-1], folder, rounds=rounds)
         rows.append(measure_size(larger[-1].database, f"{resources:,} small resources"))
+    rows += await measure_exports((corpus, *larger)[-1], folder, rounds=rounds)
     _say("searches as data grows")
     rows += await measure_growth(corpus, larger, repeats=repeats, rounds=rounds)
     for each in (corpus, *larger):

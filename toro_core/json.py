@@ -146,6 +146,10 @@ def _malformed(data: bytes, message: str) -> InvalidJson:
     try:
         json.loads(data.decode())
     except json.JSONDecodeError as error:
+        end = len(error.doc.rstrip())
+        if error.pos >= end:
+            place = _place(data, len(error.doc[:end].encode()))
+            return InvalidJson(f"The JSON ends too early {place}; send the whole text.")
         what, place = error.msg.removesuffix(" at"), f"at line {error.lineno}, column {error.colno}"
         return InvalidJson(f"The JSON is malformed {place}: {what[:1].lower()}{what[1:]}; send well-formed JSON.")
     except (RecursionError, ValueError):

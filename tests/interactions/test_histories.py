@@ -134,11 +134,11 @@ async def test_histories_of_types_need_the_scope_to_search_and_leave_out_what_ha
         "system/Patient.s?_id=b system/Organization.s": ["Organization/o/1", "Patient/b/1"],
     }
     for scope, versions in expected.items():
-        live.http.headers["authorization"] = f"Bearer {await live.token(scope)}"
+        await live.come_in(scope)
         assert await _versions(live, "_history?_count=1") == versions
         patients = await live.http.get("/fhir/Patient/_history")
         assert patients.status_code == (200 if "Patient" in scope else 403)
-    live.http.headers["authorization"] = f"Bearer {await live.token('system/Patient.r')}"
+    await live.come_in("system/Patient.r")
     for path in ("_history", "Patient/_history"):
         assert (await live.http.get(f"/fhir/{path}")).status_code == 403
 

@@ -13,7 +13,7 @@ import pytest
 from toro_core.errors import Damaged, StorageBusy, StorageFull, TooCostly, Unsupported
 from toro_core.plugins import open_storage
 from toro_core.search.plan import AllOf, AnyOf, Ids, SearchPlan, SortKey, Text, Token
-from toro_core.storage import OrderRow, ReferenceRow, Rows, Storage, StringRow, TokenRow
+from toro_core.storage import OrderRow, ReferenceRow, Rows, ScanPlan, Storage, StringRow, TokenRow
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_sqlite import open_sqlite
@@ -278,3 +278,14 @@ async def test_many_versions_keep_one_set_of_index_rows(tmp_path: Path) -> None:
         counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]  # noqa: S608
         assert counts == [0] * 6
         connection.close()
+
+
+async def test_a_long_row_of_deletions_is_read_in_batches_too(tmp_path: Path) -> None:
+    async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
+        for n in range(40):
+            await storage.commit([write(f"{n}")])
+            await storage.commit([delete(f"{n}")])
+        plan = ScanPlan(as_of=(await storage.watermark()).seq, max_bytes=1000)
+        batches = [len(batch) async for batch in storage.scan(plan)]
+        assert sum(batches) == 40
+        assert max(batches) < 40

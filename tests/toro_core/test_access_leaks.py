@@ -104,7 +104,7 @@ class World:
     core: Core
     settings: Settings
     key: bytes
-    truth: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    truth: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     async def come_in(self, *scopes: str) -> tuple[Metadata, tuple[str, ...]]:
         """Return the metadata of a caller with these scopes, and which of them count."""

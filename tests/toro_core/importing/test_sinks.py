@@ -49,7 +49,7 @@ class Noting:
         return Outcome(refused=[Refused(place=one.place, why="named so") for one in batch if one.place.endswith("bad")])
 
     async def delete(self, name: str) -> bool:
-        raise NotImplementedError
+        raise StorageFull
 
 
 def incoming(count: int, size: int = 10, kind: str = "Patient") -> list[Incoming]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from toro_core.importing import Incoming, Refused, find_files, read_file
+from toro_core.importing.manifests import deleted_in, read_manifest
 
 
 def resources(path: Path) -> list[dict[str, Any]]:
@@ -26,6 +27,31 @@ def test_folders_are_searched_and_other_files_left(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert [path.name for path in find_files([tmp_path])] == ["a.json", "b.ndjson", "c.ndjson.gz"]
+
+
+def test_of_a_bulk_export_the_files_that_its_manifest_names_are_found(tmp_path: Path) -> None:
+    def item(name: str) -> dict[str, Any]:
+        return {"type": "Patient", "url": f"https://fhir.example.org/files/{name}?signed=x"}
+
+    manifest = {
+        "transactionTime": "2026-01-01T00:00:00Z",
+        "output": [item("b%20.ndjson"), item("a.ndjson"), item("never-downloaded.ndjson")],
+        "deleted": [item("gone.ndjson")],
+        "error": [item("errors.ndjson")],
+    }
+    bundle = {
+        "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}, {"request": {"method": "PUT", "url": "x"}}]
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("a.ndjson.gz", "b .ndjson", "errors.ndjson", "other.ndjson"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "gone.ndjson").write_text(json.dumps(bundle) + "\n\nno json\n" + json.dumps(bundle) + "\n")
+    assert [path.name for path in find_files([tmp_path])] == ["b .ndjson", "a.ndjson.gz"]
+    found = read_manifest(tmp_path)
+    assert found
+    assert [list(deleted_in(path)) for path in found.deleted] == [["Patient/1", "Patient/1"]]
+    (tmp_path / "manifest.json").write_text('{"resourceType": "Patient"}')
+    assert read_manifest(tmp_path) is None
 
 
 def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
