@@ -32,6 +32,7 @@ async def test_a_backup_of_a_serving_storage_restores_to_the_same(stocked: Any) 
         assert await same_state(one, other)
 
 
+@pytest.mark.slow
 async def test_a_storage_without_a_way_of_its_own_is_backed_up_by_a_migration(
     stocked: Any, new_storage: Callable[[str], str]
 ) -> None:
@@ -47,6 +48,7 @@ async def test_a_storage_without_a_way_of_its_own_is_backed_up_by_a_migration(
         assert await same_state(one, other)
 
 
+@pytest.mark.slow
 def test_a_restored_storage_serves(stocked: Any) -> None:
     assert stocked.toro("backup", "kept.db").returncode == 0
     assert stocked.toro("restore", "kept.db", "--storage", "sqlite:///new/toro.db").returncode == 0
