@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toro_core.search.plan import SearchPlan
+from toro_postgres.access import Access, access
 from toro_postgres.compiler import compiled
 from toro_postgres.nodes import NOTHING
 from toro_postgres.order import Order
-from toro_postgres.pages import Access, access, statements
 from toro_postgres.reader import Reader
+from toro_postgres.walks import statements
 
 __all__ = ["explain"]
 
@@ -26,7 +27,7 @@ async def explain(reader: Reader, plan: SearchPlan) -> str:
 
 def _lines(order: Order, how: Access, plan: SearchPlan) -> Iterator[str]:
     yield f"PostgreSQL {_how(how)}."
-    for number, statement in enumerate(statements(order, how, plan.cursor, plan.limit + 1), 1):
+    for number, statement in enumerate(statements(order, how, None, plan.limit + 1), 1):
         yield f"Statement {number}:"
         yield f"  {' '.join(statement.text.split())}"
 

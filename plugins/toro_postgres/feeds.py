@@ -12,7 +12,7 @@ from toro_postgres.keys import untext
 from toro_postgres.reader import Reader
 from toro_postgres.sql import Row, Sql, all_of, rows
 
-__all__ = ["Batch", "history_of_types", "last_seq", "scan"]
+__all__ = ["Batch", "first_seq_after", "history_of_types", "last_seq", "scan"]
 
 _COLUMNS = "v.seq, v.n, v.tid, v.id, v.version, v.at, v.deleted, v.json"
 _FIRST, _MOST = 16, 1_000
@@ -48,15 +48,17 @@ async def scan(reader: Reader, plan: ScanPlan, *, every: bool = False) -> Batch:
         found += new
         if len(new) < chunk:
             return Batch(await _stored(reader, found), None)
-        size = sum(len(row[-1]) for row in new)
-        room -= size
+        for place, row in enumerate(new, len(found) - len(new)):
+            room -= len(row[-1])
+            if room <= 0:
+                found = found[: place + 1]
+                # The rest of the commit in which there was no more room.
+                after = row[0], row[1]
+                where = all_of([Sql("v.seq = %s AND v.n > %s", after), *tests])
+                found += await _select(reader, where, Sql(" ORDER BY v.n"))
+                return Batch(await _stored(reader, found), after[0])
         after = new[-1][0], new[-1][1]
-        if room <= 0:
-            # The rest of the last commit.
-            where = all_of([Sql("v.seq = %s AND v.n > %s", after), *tests])
-            found += await _select(reader, where, Sql(" ORDER BY v.n"))
-            return Batch(await _stored(reader, found), after[0])
-        chunk = max(1, min(_MOST, room * len(new) // (size + 1) + 1))
+        chunk = max(1, min(_MOST, room * len(found) // (plan.max_bytes - room + 1) + 1))
 
 
 async def history_of_types(reader: Reader, plan: HistoryPlan) -> Page:
@@ -67,8 +69,8 @@ async def history_of_types(reader: Reader, plan: HistoryPlan) -> Page:
     if plan.until is not None:
         tests.append(Sql("v.at < %s", (plan.until,)))
     if plan.current_after is not None:
-        after = "(SELECT coalesce(min(f.seq), %s) FROM version f WHERE f.at > %s)"
-        tests.append(Sql(f"(v.ended_seq IS NULL OR v.ended_seq >= {after})", (_NEWEST, plan.current_after)))
+        first = first_seq_after(plan.current_after)
+        tests.append(Sql("(v.ended_seq IS NULL OR v.ended_seq >= ") + first + Sql(")"))
     found: list[Row] = []
     size, position = 0, plan.cursor or (_NEWEST, 0)
     while True:
@@ -83,6 +85,12 @@ async def history_of_types(reader: Reader, plan: HistoryPlan) -> Page:
             position = row[:2]
         if len(chunk) < wanted:
             return Page(resources=await _stored(reader, found), cursor=None)
+
+
+def first_seq_after(at: int) -> Sql:
+    """Select the first sequence of a time later than this one; versions replaced then or later were still current at it."""
+    first = "coalesce((SELECT f.seq FROM version f WHERE f.at > %s ORDER BY f.at, f.seq LIMIT 1), %s)"
+    return Sql(first, (at, _NEWEST))
 
 
 async def _select(reader: Reader, where: Sql, end: Sql) -> list[Row]:

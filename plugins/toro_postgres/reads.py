@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from toro_core.errors import NotFound
 from toro_core.storage import HistoryPlan, Key, Page, Stored
+from toro_postgres.feeds import first_seq_after
 from toro_postgres.keys import text
 from toro_postgres.reader import Reader
 from toro_postgres.sql import Sql, rows
@@ -88,9 +89,9 @@ def _narrowed(plan: HistoryPlan, below: int) -> Sql:
     if plan.until is not None:
         statement += Sql(" AND v.at < %s", (plan.until,))
     if plan.current_after is not None:
-        # The sequence of the first commit after that time; versions replaced by it or by later ones were still current.
-        first = "(SELECT coalesce(min(f.seq), %s) FROM version f WHERE f.at > %s AND f.rid = h.rid)"
-        statement += Sql(f" AND (v.ended_seq IS NULL OR v.ended_seq >= {first})", (_NEWEST, plan.current_after))
+        statement += (
+            Sql(" AND (v.ended_seq IS NULL OR v.ended_seq >= ") + first_seq_after(plan.current_after) + Sql(")")
+        )
     return statement + Sql(" ORDER BY v.version DESC")
 
 

@@ -58,7 +58,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " id bytea NOT NULL, seq bigint NOT NULL, n integer NOT NULL, ended_seq bigint, deleted boolean NOT NULL,"
         " at bigint NOT NULL, json bytea NOT NULL, PRIMARY KEY (rid, version, place))",
         "CREATE INDEX version_seq ON version (seq, n)",
-        "CREATE INDEX version_at ON version (at)",
+        "CREATE INDEX version_at ON version (at, seq)",
         # Current, not deleted resources. self: what postings of references to it have as value; pids and vals: its postings;
         # marks: what it is tested for and not found by; opids, lows, highs: what it is sorted by; groups: rows standing together.
         "CREATE TABLE resource (place bigint NOT NULL, rid bigint NOT NULL, tid integer NOT NULL, id bytea NOT NULL,"

@@ -106,8 +106,9 @@ class Sessions:
 
     async def _plain(self, work: Work[T]) -> T:
         async with self._pool.connection() as connection:
-            await _writable(connection)
-            await connection.set_autocommit(True)
+            if not connection.autocommit:
+                await _writable(connection)
+                await connection.set_autocommit(True)
             return await work(connection)
 
     async def _snapshot(self, work: Work[T]) -> T:

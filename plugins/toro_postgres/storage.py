@@ -102,15 +102,15 @@ class PostgresStorage:
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
-        return await self._sessions.read(lambda connection: pages.page(self._reader(connection), plan))
+        return await self._sessions.once(lambda connection: pages.page(self._reader(connection), plan))
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
-        return await self._sessions.read(lambda connection: pages.count(self._reader(connection), plan, at_most))
+        return await self._sessions.once(lambda connection: pages.count(self._reader(connection), plan, at_most))
 
     async def explain(self, plan: SearchPlan) -> str:
         """Say what a search of the plan does."""
-        return await self._sessions.read(lambda connection: explain(self._reader(connection), plan))
+        return await self._sessions.once(lambda connection: explain(self._reader(connection), plan))
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""
