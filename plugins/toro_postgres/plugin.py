@@ -1,4 +1,4 @@
-"""What pluggy finds: the entry point `postgres` of the group `toro.storage`. The driver is imported when a URL is opened."""
+"""What pluggy finds: the entry point `postgresql` of the group `toro.storage`. The driver is imported when a URL is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["open_postgres", "toro_storage"]
 @hookimpl
 def toro_storage(scheme: str) -> OpenStorage | None:
     """Open `postgresql:` URLs."""
-    return open_postgres if scheme in ("postgresql", "postgres") else None
+    return open_postgres if scheme == "postgresql" else None
 
 
 @asynccontextmanager

@@ -111,8 +111,7 @@ async def migrate(connection: Connection) -> bytes:
             )
             secret = secrets.token_bytes(32)
         for number, statements in enumerate(MIGRATIONS[version:], version + 1):
-            for statement in statements:
-                await connection.execute(statement.encode())
+            await connection.execute(";\n".join(statements).encode())
             sql = "INSERT INTO toro_schema VALUES (%s, now(), %s)"
             await connection.execute(sql, (number, secret))
         if version == 0 and await is_cluster(connection):
