@@ -133,8 +133,8 @@ async def _proxy(server: str, folder: Path, on_commit: str) -> AsyncIterator[lis
                 writer.write(data)
                 await writer.drain()
                 if lost:
+                    await asyncio.sleep(0.2)  # it is committed, and the answer held back
                     to_lose.pop()
-                    await asyncio.sleep(0.2)  # it is committed, and the answer is on its way
                     break
         finally:
             writer.close()
