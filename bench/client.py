@@ -78,8 +78,8 @@ class InProcess:
 
 
 @asynccontextmanager
-async def in_process(database: Path) -> AsyncIterator[InProcess]:
-    """Open a database and a core on it."""
+async def in_process(database: Path | str) -> AsyncIterator[InProcess]:
+    """Open a database, or the storage of a URL, and a core on it."""
     settings = Settings(storage=url(database))
     async with open_storage(settings.storage) as storage:
         service = service_on(storage, settings)

@@ -17,7 +17,7 @@ from toro_core.plugins import open_storage
 from toro_core.search.extract import Extractor
 from toro_core.synthetic import bench_resources
 
-__all__ = ["CODE", "Corpus", "build", "cached", "fill", "incoming", "lines", "url"]
+__all__ = ["CODE", "Corpus", "build", "cached", "fill", "incoming", "lines", "populate", "url"]
 
 CODE = "http://loinc.org|8867-4"
 """A code that one in eight Observations has."""
@@ -51,22 +51,27 @@ class Corpus:
         return tuple(f"Observation/bench-{number}" for number in range(0, last, max(1, last // count)))[:count]
 
 
-def url(database: Path) -> str:
-    """Write a database's storage URL."""
-    return f"sqlite:///{database.absolute()}"
+def url(database: Path | str) -> str:
+    """Write a database's storage URL, or leave one as it is."""
+    return database if isinstance(database, str) else f"sqlite:///{database.absolute()}"
 
 
 async def build(resources: int, database: Path) -> Corpus:
     """Make a database."""
+    await populate(resources, database)
+    return Corpus(database=database, resources=resources)
+
+
+async def populate(resources: int, database: Path | str) -> None:
+    """Fill a new database, or the new storage of a URL, with all that a corpus has."""
     extractor = Extractor(load(), ())
     await fill(database, incoming(chain(lines(resources), extra_lines(resources))), extractor)
     await fill(database, incoming(churned(resources, updated=True)), extractor)
     async with open_storage(url(database)) as storage:
         await delete_gone(storage, resources)
-    return Corpus(database=database, resources=resources)
 
 
-async def fill(database: Path, resources: Iterable[Incoming], extractor: Extractor) -> None:
+async def fill(database: Path | str, resources: Iterable[Incoming], extractor: Extractor) -> None:
     """Import resources as `toro import` does, refusing what breaks the definitions."""
     report = Report()
     async with open_storage(url(database)) as storage:

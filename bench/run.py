@@ -11,12 +11,17 @@ from pathlib import Path
 
 from bench.authentication import measure_tokens
 from bench.corpus import build, cached
+from bench.exports import measure_exports, measure_reads_beside_exports
+from bench.expressions import measure_expressions
+from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
 from bench.load import generator
+from bench.moving import measure_moving
 from bench.over_grpc import measure_grpc
 from bench.over_http import measure_http
 from bench.rounds import ROUNDS, Row
 from bench.searches import measure_searches
+from bench.storages import measure_storages
 from bench.table import as_json, as_table
 from bench.validation import measure_create, measure_validation
 from bench.writes import measure_commits, measure_ingest, measure_records, measure_size
@@ -53,19 +58,28 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows += await measure_searches(corpus, folder, repeats=repeats, rounds=rounds)
     _say("tokens")
     rows.append(await measure_tokens(corpus, repeats=repeats, rounds=rounds))
-    _say("validation")
+    _say("index rows and validation")
+    rows.append(await measure_extraction(repeats=max(1, repeats // 4), rounds=rounds))
     rows += await measure_validation(repeats=max(1, repeats // 4), rounds=rounds)
     rows.append(await measure_create(folder, creates=scale.commits, rounds=rounds))
+    rows += await measure_expressions(repeats=max(1, repeats // 4), rounds=rounds)
+    _say("exports")
+    rows += await measure_reads_beside_exports(corpus, folder, seconds=3 * seconds, rounds=rounds)
     _say("commits and ingest")
     rows.append(await measure_commits(folder, commits=scale.commits, rounds=rounds))
     rows.append(await measure_ingest(folder, resources=scale.resources, rounds=rounds))
     rows.append(measure_size(corpus.database, f"{scale.resources:,} small resources"))
     rows.append(await measure_records(folder, patients=scale.patients))
+    _say("export and migration")
+    rows += await measure_moving(corpus, folder, rounds=rounds)
+    _say("other storages beside SQLite")
+    rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
     larger = []
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")
         larger.append(await cached(resources, cache))
         rows.append(measure_size(larger[-1].database, f"{resources:,} small resources"))
+    rows += await measure_exports((corpus, *larger)[-1], folder, rounds=rounds)
     _say("searches as data grows")
     rows += await measure_growth(corpus, larger, repeats=repeats, rounds=rounds)
     for each in (corpus, *larger):

@@ -21,7 +21,7 @@ from toro_core.synthetic import generate
 from toro_core.validation import Report, Validator
 from toro_core.writing import Drafter
 
-__all__ = ["measure_create", "measure_validation"]
+__all__ = ["heart_rates", "measure_create", "measure_validation", "of_type", "rate"]
 
 _PATIENTS = 4
 
@@ -31,10 +31,10 @@ async def measure_validation(*, repeats: int, rounds: int) -> list[Row]:
     validator = Validator(load())
     rows = []
     # The targets are what a spike of this design reached, on a Patient three times that.
-    for what, bodies, target in (("heart rate", _heart_rates(), 0.16), ("Patient", _of("Patient"), 0.19)):
+    for what, bodies, target in (("heart rate", heart_rates(), 0.16), ("Patient", of_type("Patient"), 0.19)):
         samples = {
-            "parsed": _rate(json.loads, bodies, repeats),
-            "validated": _rate(validator.validate, [loads(body) for body in bodies], repeats),
+            "parsed": rate(json.loads, bodies, repeats),
+            "validated": rate(validator.validate, [loads(body) for body in bodies], repeats),
         }
         taken = await take(samples, rounds=rounds)
         least = Target(kind="at least", ratio=target)
@@ -46,7 +46,7 @@ async def measure_validation(*, repeats: int, rounds: int) -> list[Row]:
 
 async def measure_create(folder: Path, *, creates: int, rounds: int) -> Row:
     """Compare the CPU of creating Observations, parse to commit, with that of creating them unchecked."""
-    bodies = (_heart_rates() * creates)[:creates]
+    bodies = (heart_rates() * creates)[:creates]
     definitions = load()
     extractor = Extractor(definitions, ())
     async with open_storage(url(folder / "creates.db")) as storage:
@@ -78,7 +78,9 @@ class _Unchecked(Validator):
         return Report(issues=(), broken=None)
 
 
-def _rate(work: Callable[[Any], Any], inputs: Sequence[Any], repeats: int) -> Callable[[], Awaitable[float]]:
+def rate(work: Callable[[Any], Any], inputs: Sequence[Any], repeats: int) -> Callable[[], Awaitable[float]]:
+    """Return a sample of how many inputs a second of CPU are worked through."""
+
     async def sample() -> float:
         gc.collect()
         started = time.process_time()
@@ -90,9 +92,11 @@ def _rate(work: Callable[[Any], Any], inputs: Sequence[Any], repeats: int) -> Ca
     return sample
 
 
-def _of(resource_type: str) -> Sequence[bytes]:
+def of_type(resource_type: str) -> Sequence[bytes]:
+    """Return synthetic resources of a type."""
     return [dumps(one) for one in generate(patients=_PATIENTS) if one["resourceType"] == resource_type]
 
 
-def _heart_rates() -> list[bytes]:
-    return [body for body in _of("Observation") if b"us-core-heart-rate" in body]
+def heart_rates() -> list[bytes]:
+    """Return the Observations that claim the profile of heart rates."""
+    return [body for body in of_type("Observation") if b"us-core-heart-rate" in body]

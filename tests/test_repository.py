@@ -19,7 +19,7 @@ from packaging.version import Version
 from toro_core.settings import describe
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("toro_core", "facade/toro_facade", "plugins/toro_postgres", "plugins/toro_sqlite")
+PACKAGES = ("toro_core", "facade/toro_facade", "plugins/toro_ndjson", "plugins/toro_postgres", "plugins/toro_sqlite")
 LONG = 250
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|home|root|Users|opt|mnt)/\w+")
 REGISTRY_HOST = re.compile(r"pypi\.org|pythonhosted|index-url|find-links|artifactory|nexus\.", re.IGNORECASE)
@@ -69,6 +69,7 @@ def pins() -> dict[str, Requirement]:
             "proto/toro/v1",
             "toro_core",
             "facade/toro_facade",
+            "plugins/toro_ndjson",
             "plugins/toro_postgres",
             "plugins/toro_sqlite",
             "tests",

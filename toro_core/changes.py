@@ -35,6 +35,10 @@ class Change:
     content: bytes | JsonObject = b""
     patch: Patch | None = None
     expected: int | None = None
+    unlike: tuple[int, ...] = ()
+    """Versions the current one must not be."""
+    only_new: bool = False
+    """There must be no current version."""
     allow_missing: bool = False
     """Create what an update names and does not exist."""
     allow_multiple: bool = False

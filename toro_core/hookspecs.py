@@ -1,9 +1,12 @@
-"""Hooks a plugin implements. pluggy opens storages; it does not carry calls."""
+"""Hooks a plugin implements. pluggy opens storages and collects operations; it does not carry calls."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pluggy
 
+from toro_core.operations.contract import Operation
 from toro_core.storage import OpenStorage
 
 __all__ = ["hookimpl", "hookspec"]
@@ -15,3 +18,13 @@ hookimpl = pluggy.HookimplMarker("toro")
 @hookspec(firstresult=True)
 def toro_storage(scheme: str) -> OpenStorage | None:
     """Return what opens a URL with this scheme, or None."""
+
+
+@hookspec(firstresult=True)
+def toro_upkeep(scheme: str) -> object | None:
+    """Return what looks after storages of this scheme, as far as it can: Upgrades, BacksUp, GivesScratch; or None."""
+
+
+@hookspec
+def toro_operations() -> Sequence[Operation] | None:
+    """Return the FHIR operations this plugin adds."""

@@ -7,6 +7,7 @@ neither a member given twice nor the sign of -0; only input written in another s
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias, cast
@@ -141,6 +142,18 @@ def _not_unicode(data: bytes) -> InvalidJson:
 
 
 def _malformed(data: bytes, message: str) -> InvalidJson:
+    """Say where: Python's parser tells the place more precisely than the one that parses, and of a text that ends too early too."""
+    try:
+        json.loads(data.decode())
+    except json.JSONDecodeError as error:
+        end = len(error.doc.rstrip())
+        if error.pos >= end:
+            place = _place(data, len(error.doc[:end].encode()))
+            return InvalidJson(f"The JSON ends too early {place}; send the whole text.")
+        what, place = error.msg.removesuffix(" at"), f"at line {error.lineno}, column {error.colno}"
+        return InvalidJson(f"The JSON is malformed {place}: {what[:1].lower()}{what[1:]}; send well-formed JSON.")
+    except (RecursionError, ValueError):
+        pass
     if found := _BYTE.match(message):
         return InvalidJson(f"The JSON is malformed {_place(data, int(found[2]))}: {found[1]}; send well-formed JSON.")
     return InvalidJson("The JSON ends too early or holds half a surrogate pair; send the whole text, well-formed.")

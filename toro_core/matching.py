@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from toro_core.access import Access
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.rejections import MultipleMatches
@@ -33,11 +34,12 @@ class Match:
 class Matcher:
     """Finds what a caller may see; what lies outside a granular grant matches nothing."""
 
-    def __init__(self, storage: Storage, parser: SearchParser, access: Access) -> None:
+    def __init__(self, storage: Storage, parser: SearchParser, access: Access, contexts: SecurityContexts) -> None:
         """Find it in this storage."""
         self._storage = storage
         self._parser = parser
         self._access = access
+        self._contexts = contexts
 
     def criterion(self, caller: Caller, resource_type: str, parameters: Sequence[Parameter]) -> Criterion:
         """Understand a condition. Raises Forbidden, InvalidSearch."""
@@ -54,7 +56,8 @@ class Matcher:
         """Find the one match or none. Raises Forbidden, InvalidSearch, MultipleMatches."""
         criterion = self.criterion(caller, resource_type, parameters)
         found = await self.some(resource_type, criterion, 1)
-        stored = found[0] if found else None
+        # The commit will find what is hidden, and refuse the write as one that another was faster than.
+        stored = found[0] if found and not await self._contexts.hide(caller, found[0]) else None
         finds = stored.key if stored else None
         return Match(stored=stored, condition=Condition(type=resource_type, criterion=criterion, finds=finds))
 

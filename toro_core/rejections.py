@@ -5,6 +5,7 @@ from __future__ import annotations
 from toro_core.errors import ToroError
 
 __all__ = [
+    "IncompleteDocument",
     "InvalidArgument",
     "InvalidBundle",
     "InvalidPatch",
@@ -13,6 +14,7 @@ __all__ = [
     "NotExposed",
     "PatchFailed",
     "ResourceTooLarge",
+    "UnknownOperation",
     "UnprocessableResource",
     "UnresolvedReference",
     "UnsupportedType",
@@ -102,3 +104,17 @@ class NotExposed(ToroError):
 
     reason = "NOT_EXPOSED"
     issue = "not-supported"
+
+
+class UnknownOperation(ToroError):
+    """There is no such operation here; GetCapabilities and the CapabilityStatement list those there are."""
+
+    reason = "UNKNOWN_OPERATION"
+    issue = "not-supported"
+
+
+class IncompleteDocument(ToroError):
+    """The Composition refers to something that cannot be part of the document."""
+
+    reason = "INCOMPLETE_DOCUMENT"
+    issue = "incomplete"

@@ -15,7 +15,7 @@ from toro_core.rejections import InvalidArgument, InvalidResource, UnsupportedTy
 from toro_core.storage import Body, Key, Stored
 from toro_core.v1 import Resource
 
-__all__ = ["body", "etag", "known_type", "message", "new_id", "parse_etag", "parse_name", "parse_version"]
+__all__ = ["body", "etag", "fill", "known_type", "message", "new_id", "parse_etag", "parse_name", "parse_version"]
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,17})"')
@@ -57,6 +57,16 @@ def parse_etag(tag: str) -> int:
     if not match:
         raise InvalidArgument('The entity tag is not of the form W/"3"; send the ETag of the version that was read.')
     return int(match[1])
+
+
+def anything(tags: str) -> bool:
+    """Say whether entity tags, as If-None-Match lists them, stand for every one: `*`."""
+    return tags.strip() == "*"
+
+
+def parse_etags(tags: str) -> tuple[int, ...]:
+    """Parse a list such as `W/"3", W/"4"`, empty for none. Raises InvalidArgument."""
+    return tuple(parse_etag(tag) for tag in tags.split(",")) if tags else ()
 
 
 def new_id() -> str:
@@ -111,15 +121,22 @@ def _place(resource: JsonObject, member: str) -> str:
 
 def message(stored: Stored, *, max_bytes: int | None = None, content: bool = True) -> Resource:
     """Render a version for the wire; its JSON is left out where it is larger than `max_bytes` or not wanted."""
-    size = len(stored.json)
-    carried = content and (max_bytes is None or size <= max_bytes)
-    answer = Resource(
-        name=str(stored.key),
-        etag=etag(stored.version),
-        json=stored.json if carried else b"",
-        deleted=stored.deleted,
-        size=size,
-    )
-    answer.update_time.seconds, millis = divmod(stored.at, 1000)
-    answer.update_time.nanos = millis * 1_000_000
+    answer = Resource()
+    fill(answer, stored, max_bytes=max_bytes, content=content)
     return answer
+
+
+def fill(answer: Resource, stored: Stored, *, max_bytes: int | None = None, content: bool = True) -> None:
+    """Render a version into an empty message, so that one that is part of another is not copied into it."""
+    key, version, _, at, deleted, json = stored
+    size = len(json)
+    answer.name = f"{key.type}/{key.id}"
+    answer.etag = f'W/"{version}"'
+    if content and (max_bytes is None or size <= max_bytes):
+        answer.json = json
+    if deleted:
+        answer.deleted = True
+    answer.size = size
+    time_ = answer.update_time
+    time_.seconds, millis = divmod(at, 1000)
+    time_.nanos = millis * 1_000_000

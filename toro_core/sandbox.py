@@ -40,10 +40,10 @@ class SandboxError(ToroError):
     issue = "invalid"
 
 
-def prepare(folder: Path, patients: int) -> bool:
+def prepare(folder: Path, patients: int, scheme: str = "sqlite") -> bool:
     """Make the sandbox where it is new and say whether it was; it appears whole or not at all.
 
-    Raises SandboxError where the folder holds something else.
+    `scheme` is that of a storage that lies in the sandbox's folder. Raises SandboxError where the folder holds something else.
     """
     if (folder / "toro.toml").is_file():
         return False
@@ -58,9 +58,9 @@ def prepare(folder: Path, patients: int) -> bool:
     try:
         private, public = new_client_key()
         keys = json.dumps({"keys": [public]}).encode()
-        asyncio.run(_fill(making / "toro.db", patients, keys))
+        asyncio.run(_fill(_url(making, scheme), patients, keys))
         _write_private(making / "client.jwk", json.dumps(private, indent=1) + "\n")
-        _write_private(making / "toro.toml", _settings(folder / "toro.db"))
+        _write_private(making / "toro.toml", _settings(folder, scheme))
         if folder.exists():
             folder.rmdir()
         making.rename(folder)
@@ -77,14 +77,20 @@ def _clear_abandoned(folder: Path) -> None:
             shutil.rmtree(making, ignore_errors=True)
 
 
-def _settings(database: Path) -> str:
+def _url(folder: Path, scheme: str) -> str:
+    return f"{scheme}:///{folder / ('data' if scheme == 'ndjson' else 'toro.db')}"
+
+
+def _settings(folder: Path, scheme: str) -> str:
     note = "# A Toro sandbox: synthetic data, nobody's health records. See docs/config.md for every setting."
-    return f"{note}\nstorage = {json.dumps(f'sqlite:///{database}', ensure_ascii=False)}\n"
+    storage = json.dumps(_url(folder, scheme), ensure_ascii=False)
+    exports = json.dumps(str(folder / "exports"), ensure_ascii=False)
+    return f"{note}\nstorage = {storage}\nexport_files = {exports}\n"
 
 
-async def _fill(database: Path, patients: int, keys: bytes) -> None:
+async def _fill(url: str, patients: int, keys: bytes) -> None:
     definitions = load()
-    async with open_storage(f"sqlite:///{database}") as storage:
+    async with open_storage(url) as storage:
         validator = Validator(definitions)
         sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True, validator=validator)
         texts = (dumps(resource) for resource in generate(patients=patients))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from toro_core.rejections import InvalidArgument
-from toro_core.resources import known_type, message, parse_name
+from toro_core.resources import fill, known_type, parse_name
 from toro_core.search.request import Search
 from toro_core.searching import Found
 from toro_core.status import issue_message
@@ -11,6 +13,10 @@ from toro_core.v1 import Interaction, SearchMode, SearchParameter, SearchResourc
 from toro_core.write_requests import parameters
 
 __all__ = ["asked_search", "search_answer"]
+
+# Looked up once: names of enumerations are looked up by name each time.
+_MATCH: Final = SearchMode.SEARCH_MODE_MATCH
+_INCLUDE: Final = SearchMode.SEARCH_MODE_INCLUDE
 
 
 def asked_search(request: SearchResourcesRequest, types: frozenset[str], *, lenient: bool) -> Search:
@@ -36,10 +42,11 @@ def search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
     )
     if found.total is not None:
         answer.total = found.total
-    for stored in found.matches:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_MATCH)
-    for stored in found.included:
-        answer.entries.add(resource=message(stored, max_bytes=max_bytes), mode=SearchMode.SEARCH_MODE_INCLUDE)
+    for mode, resources in ((_MATCH, found.matches), (_INCLUDE, found.included)):
+        for stored in resources:
+            entry = answer.entries.add()
+            entry.mode = mode
+            fill(entry.resource, stored, max_bytes=max_bytes)
     return answer
 
 

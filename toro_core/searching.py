@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from toro_core.access import Access, Decision, Forbidden, sees_everything
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.search.combine import all_of
@@ -77,12 +78,13 @@ class Searcher:
         self._page_size = page_size
         self._joins = Joins(storage, extractor)
         self._includer = Includer(storage, extractor, access)
+        self._contexts = SecurityContexts(storage, extractor, access)
 
     async def search(self, caller: Caller, search: Search) -> Found:
         """Answer the first page. Raises Forbidden, InvalidSearch, TooCostly."""
         asked = await self._asked(caller, search)
         found, cursor = await self._page(asked.plans, None)
-        total = await self._total(asked, len(found), cursor)
+        total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
         return await self._answer(caller, search, asked, found, cursor, total)
 
     async def follow(self, caller: Caller, search: Search, token: str) -> Found:
@@ -149,7 +151,7 @@ class Searcher:
             (plan,) = plans
             if not plan.limit:
                 return [], None
-            page = await self._storage.search(replace(plan, cursor=after))
+            page = await self._storage.search(plan if after is None else replace(plan, cursor=after))
             return list(page.resources), page.cursor
         found: list[Stored] = []
         limit, left = plans[0].limit, plans[0].max_bytes
@@ -176,21 +178,30 @@ class Searcher:
         total: int | None,
     ) -> Found:
         query = asked.query
-        included, issues = await self._includer.included(
-            caller,
-            found,
-            query.includes,
-            readable=search.readable,
-            max_bytes=_PAGE_BYTES - sum(len(stored.json) for stored in found),
-        )
+        if self._hides(caller, asked):
+            found = [stored for stored in found if not await self._contexts.hide(caller, stored)]
+        included, issues = await self._included(caller, search, query, found)
         return Found(
             matches=self._shown(query, found),
-            included=self._shown(replace(query, elements=()), included),
+            included=self._shown(replace(query, elements=()), included) if included else (),
             next_page_token=await self._following(caller, search, asked, cursor),
             total=total,
             issues=(*asked.issues, *issues),
             applied=asked.applied,
         )
+
+    @staticmethod
+    def _hides(caller: Caller, asked: _Asked) -> bool:
+        """Say whether resources may be hidden that match: then their number is nobody's to know."""
+        return any(plan.type == "Binary" for plan in asked.plans) and not sees_everything(caller)
+
+    async def _included(
+        self, caller: Caller, search: Search, query: Query, found: Sequence[Stored]
+    ) -> tuple[Sequence[Stored], Sequence[Issue]]:
+        if not query.includes:
+            return (), ()
+        left = _PAGE_BYTES - sum(len(stored.json) for stored in found)
+        return await self._includer.included(caller, found, query.includes, readable=search.readable, max_bytes=left)
 
     def _shown(self, query: Query, resources: Sequence[Stored]) -> Sequence[Stored]:
         subset = Subset(self._definitions, query.summary, query.elements)

@@ -56,6 +56,7 @@ async def serve_core(service: Service, settings: Settings) -> AsyncIterator[int]
         yield port
     finally:
         await status.enter_graceful_shutdown()
+        service.end_streams()
         await server.stop(settings.shutdown_grace)
         log.flush()
 

@@ -6,6 +6,7 @@ Past 250 lines because every RPC has its method here; what they do lies elsewher
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -13,21 +14,39 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from toro_core.auth.authority import Authority
+from toro_core.bulk.exports import Exports
+from toro_core.bulk.servicer import ExportServicer
 from toro_core.bundles.bundler import Bundler
 from toro_core.capabilities import capabilities
 from toro_core.changes import Done
 from toro_core.definitions import Definitions
+from toro_core.histories import Histories
+from toro_core.history_messages import asked_history, history_answer
 from toro_core.interceptors import Call, Interceptor, chain, deadlines, errors, identify
+from toro_core.operation_messages import (
+    binary_stream,
+    composition,
+    creatable,
+    document_answer,
+    everything_stream,
+    everything_wanted,
+    invoked,
+    operation_answer,
+    readable,
+)
+from toro_core.operations.acting import Acting
+from toro_core.operations.document import Documents
+from toro_core.operations.everything import Everything
+from toro_core.operations.registry import Operations
 from toro_core.reading import Reader
 from toro_core.rejections import InvalidArgument, ResourceTooLarge
 from toro_core.resources import known_type, message, parse_name, parse_version
 from toro_core.search.extract import Extractor
-from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search_messages import asked_search, search_answer
 from toro_core.searching import Searcher
 from toro_core.settings import Settings
 from toro_core.status import issue_message
-from toro_core.storage import HistoryPlan, Storage, Stored
+from toro_core.storage import Storage, Stored
 from toro_core.v1 import (
     CommitBundleRequest,
     CommitBundleResponse,
@@ -38,8 +57,14 @@ from toro_core.v1 import (
     DeleteResourceResponse,
     ExchangeAssertionRequest,
     ExchangeAssertionResponse,
+    FetchBinaryRequest,
+    FetchBinaryResponse,
+    FetchEverythingRequest,
+    FetchEverythingResponse,
     FetchResourceRequest,
     FetchResourceResponse,
+    GenerateDocumentRequest,
+    GenerateDocumentResponse,
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
     GetKeysRequest,
@@ -47,6 +72,8 @@ from toro_core.v1 import (
     GetResourceRequest,
     GetResourceResponse,
     Handling,
+    InvokeOperationRequest,
+    InvokeOperationResponse,
     ListVersionsRequest,
     ListVersionsResponse,
     PatchResourceRequest,
@@ -58,9 +85,12 @@ from toro_core.v1 import (
     UpdateResourceResponse,
     ValidateResourceRequest,
     ValidateResourceResponse,
+    WatchResourcesRequest,
+    WatchResourcesResponse,
 )
 from toro_core.v1 import Issue as IssueMessage
 from toro_core.validating import MODES, Validating
+from toro_core.watching import Watching
 from toro_core.write_requests import create_change, delete_change, patch_change, update_change
 from toro_core.writing import Writer
 
@@ -84,8 +114,14 @@ class Parts:
     writer: Writer
     bundler: Bundler
     searcher: Searcher
-    tokens: PageTokens
+    histories: Histories
+    watching: Watching
     validating: Validating
+    exports: Exports
+    everything: Everything
+    documents: Documents
+    acting: Acting
+    operations: Operations
 
 
 class Service:
@@ -95,6 +131,7 @@ class Service:
         """Answer with these parts, `interceptors` outermost."""
         self._parts = parts
         self._types = parts.definitions.resource_types
+        self._servicers = {"toro.v1.ExportService": ExportServicer(parts.exports)}
         around = (*interceptors, errors, deadlines, identify(parts.authority))
         self.answer = chain(around, self._act)
 
@@ -103,7 +140,14 @@ class Service:
         return Service(self._parts, interceptors)
 
     async def _act(self, call: Call, request: Message) -> Any:
-        return await getattr(self, call.method.name)(request, call)
+        servicer = self._servicers.get(call.method.service, self)
+        return await getattr(servicer, call.method.name)(request, call)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Do in the background what calls leave to be done."""
+        async with self._parts.exports.worker.running():
+            yield
 
     async def GetResource(self, request: GetResourceRequest, call: Call) -> GetResourceResponse:
         """Read one resource."""
@@ -116,7 +160,9 @@ class Service:
         """Read one resource in chunks."""
         return _chunks(await self._read(request, call))
 
-    async def _read(self, request: GetResourceRequest | FetchResourceRequest, call: Call) -> Stored:
+    async def _read(
+        self, request: GetResourceRequest | FetchResourceRequest | FetchBinaryRequest, call: Call
+    ) -> Stored:
         key = parse_name(request.name, self._types)
         version = parse_version(request.version_id)
         return await self._parts.reader.read(call.known_caller(), key, version)
@@ -190,27 +236,61 @@ class Service:
         return asked == Handling.HANDLING_LENIENT
 
     async def ListVersions(self, request: ListVersionsRequest, call: Call) -> ListVersionsResponse:
-        """List the versions of one resource."""
-        caller, tokens, settings = call.known_caller(), self._parts.tokens, self._parts.settings
-        key = parse_name(request.name, self._types)
-        state = await tokens.open(request.page_token, caller.client_id) if request.page_token else None
-        if state and (state.kind, state.type, state.id) != ("history", key.type, key.id):
-            raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
-        if request.page_size < 0:
-            raise InvalidArgument("page_size is negative; leave it out or send a positive number.")
+        """List versions: of one resource, of a type, of all."""
         max_bytes = _accepted(request.max_bytes)
-        limit = min(request.page_size or settings.page_size, settings.page_size_max)
-        plan = HistoryPlan(limit=limit, max_bytes=_MAX_BYTES, cursor=state.cursor if state else None)
-        page = await self._parts.reader.versions(caller, key, plan)
-        answer = ListVersionsResponse()
-        for stored in page.resources:
-            answer.versions.append(message(stored, max_bytes=max_bytes))
-        if page.cursor is not None:
-            following = PageState(kind="history", type=key.type, id=key.id, cursor=page.cursor, client=caller.client_id)
-            answer.next_page_token = await tokens.seal(following)
-        elif state is None:
-            answer.total = len(page.resources)
-        return answer
+        asked = asked_history(request, self._types, self._parts.settings)
+        found = await self._parts.histories.page(call.known_caller(), asked)
+        return history_answer(found, max_bytes)
+
+    async def WatchResources(self, request: WatchResourcesRequest, call: Call) -> AsyncIterator[WatchResourcesResponse]:
+        """Watch what is committed."""
+        max_bytes = _accepted(request.max_bytes)
+        types = [known_type(name, self._types) for name in request.resource_types]
+        after = request.after if request.HasField("after") else None
+        return await self._parts.watching.watch(call, types, after, max_bytes)
+
+    def end_streams(self) -> None:
+        """End the streams that would go on for as long as their callers like."""
+        self._parts.watching.close()
+
+    async def InvokeOperation(self, request: InvokeOperationRequest, call: Call) -> InvokeOperationResponse:
+        """Invoke an operation."""
+        self._check_size(request.parameters)
+        asked = invoked(
+            request, self._types, self._parts.settings.fhir_base(), lenient=self._is_lenient(request.handling)
+        )
+        result = await self._parts.operations.invoke(call.known_caller(), asked)
+        return operation_answer(result, _accepted(request.max_bytes))
+
+    async def FetchEverything(
+        self, request: FetchEverythingRequest, call: Call
+    ) -> AsyncIterator[FetchEverythingResponse]:
+        """Stream a patient's record."""
+        caller, everything = call.known_caller(), self._parts.everything
+        max_bytes, exposed = _accepted(request.max_bytes), readable(request)
+        wanted = everything_wanted(request, self._types)
+        await everything.check(caller, self._parts.reader, wanted.patient, exposed)
+        walk, _ = await everything.walk(caller, wanted, exposed, request.page_token)
+        return everything_stream(everything, walk, request.page_size, max_bytes)
+
+    async def GenerateDocument(self, request: GenerateDocumentRequest, call: Call) -> GenerateDocumentResponse:
+        """Put a document together."""
+        parts, caller = self._parts, call.known_caller()
+        readable_types, creatable_types = readable(request), creatable(request)
+        answer = await parts.documents.generate(
+            caller,
+            composition(request, self._types),
+            base_url=request.base_url or parts.settings.fhir_base(),
+            persist=request.persist,
+            readable=readable_types,
+            creatable=creatable_types,
+            resources=parts.acting.of(caller, readable_types, creatable_types),
+        )
+        return document_answer(answer, _accepted(request.max_bytes))
+
+    async def FetchBinary(self, request: FetchBinaryRequest, call: Call) -> AsyncIterator[FetchBinaryResponse]:
+        """Read the content of a Binary in chunks."""
+        return binary_stream(await self._read(request, call))
 
     async def ExchangeAssertion(self, request: ExchangeAssertionRequest, call: Call) -> ExchangeAssertionResponse:
         """Exchange an assertion for an access token."""
@@ -231,7 +311,7 @@ class Service:
     @cached_property
     def _capabilities(self) -> GetCapabilitiesResponse:
         parts = self._parts
-        return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings)
+        return capabilities(parts.definitions, parts.extractor, parts.storage, parts.settings, parts.operations)
 
 
 def _accepted(max_bytes: int) -> int:

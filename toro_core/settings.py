@@ -52,7 +52,9 @@ class Settings:
         "What partners may do: the published table, or all the core can do.",
     )
     supporting: bool = _setting(True, FLAG, "Also expose read and search of the types the published ones refer to.")
-    operations: tuple[str, ...] | None = _setting(None, NAMES, "Operations to expose by name; unset means all.")
+    operations: tuple[str, ...] | None = _setting(
+        None, NAMES, "Operations to expose by name; unset means the published ones, or all."
+    )
     max_body: int = _setting(32 << 20, SIZE, "Largest HTTP body and gRPC message.")
     header_timeout: float = _setting(10.0, seconds(0.1, 3600), "Time a client has to send a request's headers.")
     body_timeout: float = _setting(30.0, seconds(0.1, 3600), "Longest pause between two chunks of a body.")
@@ -93,6 +95,29 @@ class Settings:
     token_ttl: int = _setting(300, number(1, 300), "Life of an access token in seconds.")
     audience_list: bool = _setting(False, FLAG, "Accept a list in an assertion's `aud`.")
     clock_skew: int = _setting(60, number(0, 300), "Seconds a client's clock may be off.")
+    export_files: str = _setting(
+        "exports", TEXT, "Folder for the files of bulk exports, or a URL such as `s3://bucket/path`."
+    )
+    export_signed_urls: bool = _setting(
+        True,
+        FLAG,
+        "Let clients download the files of bulk exports from where they lie, by signed URLs, where that is possible.",
+    )
+    export_keep: float = _setting(86_400.0, seconds(60, 2_592_000), "How long a complete export is kept.")
+    export_file_size: int = _setting(128 << 20, SIZE, "Size at which a bulk export begins another file.")
+    export_limit: int = _setting(4, number(1, 1000), "Bulk exports a client may have under way.")
+    export_workers: int = _setting(
+        2, number(0, 64), "Bulk exports this process works on at a time; 0 leaves them to others."
+    )
+    export_process: bool = _setting(
+        True, FLAG, "Work on bulk exports in a process of its own, where the storage can be opened by two."
+    )
+    export_poll: float = _setting(
+        5.0, seconds(0.1, 600), "How often a process looks for exports that others left undone."
+    )
+    export_ascii: bool = _setting(
+        False, FLAG, "Write bulk exports in ASCII, everything else escaped, for clients that cut UTF-8."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", choice("debug", "info", "warning", "error"), "Least level that is logged."
     )

@@ -6,9 +6,10 @@ Past 250 lines so that a plugin's author finds the whole contract on one page.
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from toro_core.search.plan import MISSING, Criterion, Cursor, SearchPlan
@@ -19,15 +20,18 @@ __all__ = [
     "MISSING",
     "Absent",
     "Any",
+    "BacksUp",
     "Body",
     "Capability",
     "Condition",
     "DateRow",
     "Expect",
     "Explains",
+    "GivesScratch",
     "GroupRow",
     "HistoryPlan",
     "Indexed",
+    "Indexes",
     "Key",
     "Loading",
     "NumberRow",
@@ -38,11 +42,13 @@ __all__ = [
     "ReferenceRow",
     "Rows",
     "ScanPlan",
+    "Schema",
     "StateRecord",
     "Storage",
     "Stored",
     "StringRow",
     "TokenRow",
+    "Upgrades",
     "UriRow",
     "Version",
     "Watermark",
@@ -415,6 +421,57 @@ class Explains(Protocol):
 
     async def explain(self, plan: SearchPlan) -> str:
         """Say in lines of text, statements included, what `search` does for the plan; nothing is executed."""
+
+
+class Schema(NamedTuple):
+    """The version of a storage's schema, and the one that this program works with."""
+
+    found: int
+    known: int
+
+
+@runtime_checkable
+class Upgrades(Protocol):
+    """Upkeep of storages whose schema has versions: opening one at an older version is refused until it is upgraded."""
+
+    async def schema(self, url: str) -> Schema:
+        """Look at a closed storage's schema. Raises StorageError where there is none, Unsupported for a newer one."""
+
+    async def upgrade(self, url: str) -> None:
+        """Bring the schema to this program's version, all of it or nothing."""
+
+
+@runtime_checkable
+class BacksUp(Protocol):
+    """Upkeep of storages that have a way of their own to be backed up into one file; others are migrated into one."""
+
+    async def backup(self, url: str, file: Path) -> None:
+        """Copy everything, as it is at one moment, into a new file, while servers write; it is there whole or not at all."""
+
+    async def restore(self, file: Path, url: str) -> None:
+        """Put a backup where there is nothing yet, having looked whether it is whole. Raises Unsupported, Damaged."""
+
+
+@runtime_checkable
+class GivesScratch(Protocol):
+    """Upkeep that lets `toro storage check` work beside a storage without touching it."""
+
+    def scratch(self, url: str) -> AbstractAsyncContextManager[str]:
+        """Give the URL of a new and empty storage on the same ground as this one, and remove it afterwards."""
+
+
+@runtime_checkable
+class Indexes(Protocol):
+    """A storage in which resources may lie that nobody has indexed, such as files that others wrote; not every one is.
+
+    Whoever opens it for searching lets the core index them first.
+    """
+
+    def unindexed(self) -> AsyncIterator[Sequence[Stored]]:
+        """Yield the current resources without index rows in batches; each of a batch is indexed or left out before the next."""
+
+    async def leave_out(self, keys: Mapping[Key, str]) -> None:
+        """Serve these no more, and say where they lie and what is wrong with each."""
 
 
 OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]

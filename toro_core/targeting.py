@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from toro_core.access import Access
+from toro_core.access import Access, sees_everything
 from toro_core.caller import Caller
 from toro_core.changes import Change, Target
 from toro_core.errors import Gone, Issue, NotFound, PreconditionFailed
@@ -112,7 +112,7 @@ class Targeting:
         if current is None:
             # To a constrained caller, hidden and absent look the same.
             may_create = change.allow_missing and change.expected is None
-            seen = may_create or self._access.decide(caller, key.type, "u").unconstrained
+            seen = may_create or self._sees_all(caller, key.type)
         else:
             seen = await self._sees(caller, current, "u")
         if not seen:
@@ -145,8 +145,15 @@ class Targeting:
         except NotFound:
             return None
 
+    def _sees_all(self, caller: Caller, resource_type: str) -> bool:
+        """Say whether nothing of a type that this caller may update is hidden."""
+        if resource_type == "Binary" and not sees_everything(caller):
+            return False
+        return self._access.decide(caller, resource_type, "u").unconstrained
+
     async def _sees(self, caller: Caller, current: Stored, permission: str) -> bool:
-        return await self._reader.sees(self._access.decide(caller, current.key.type, permission), current)
+        decision = self._access.decide(caller, current.key.type, permission)
+        return await self._reader.sees(caller, decision, current)
 
 
 def found(stored: Stored, conditions: tuple[Condition, ...]) -> Target:
@@ -158,6 +165,8 @@ def found(stored: Stored, conditions: tuple[Condition, ...]) -> Target:
 def _over(change: Change, current: Stored, conditions: tuple[Condition, ...]) -> Target:
     if change.expected not in (None, current.version):
         raise PreconditionFailed
+    if change.only_new or current.version in change.unlike:
+        raise PreconditionFailed("The resource has a version that the request excludes; nothing was written.")
     expect = Version(current.version)
     return Target(key=current.key, outcome="updated", current=current, expect=expect, conditions=conditions)
 

@@ -14,11 +14,18 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from toro_core._gen.toro.v1 import capability_service_pb2, client_service_pb2, resource_service_pb2
+from toro_core._gen.toro.v1 import (
+    capability_service_pb2,
+    client_service_pb2,
+    export_service_pb2,
+    operation_service_pb2,
+    resource_service_pb2,
+)
 from toro_core._gen.toro.v1.capability_service_pb2 import (
     GetCapabilitiesRequest,
     GetCapabilitiesResponse,
     Interaction,
+    OperationCapability,
     SearchParameterCapability,
     TypeCapability,
 )
@@ -30,9 +37,32 @@ from toro_core._gen.toro.v1.client_service_pb2 import (
     GetKeysResponse,
 )
 from toro_core._gen.toro.v1.client_service_pb2_grpc import ClientServiceStub
+from toro_core._gen.toro.v1.export_service_pb2 import (
+    CancelExportRequest,
+    CancelExportResponse,
+    ExportFile,
+    ExportFileKind,
+    ExportLevel,
+    ExportState,
+    FetchExportFileRequest,
+    FetchExportFileResponse,
+    GetExportRequest,
+    GetExportResponse,
+    StartExportRequest,
+    StartExportResponse,
+    TypeFilter,
+)
+from toro_core._gen.toro.v1.export_service_pb2_grpc import ExportServiceStub
 from toro_core._gen.toro.v1.exposure_pb2 import ExposedType, Exposure
+from toro_core._gen.toro.v1.operation_service_pb2 import (
+    InvokeOperationRequest,
+    InvokeOperationResponse,
+    OperationArgument,
+)
+from toro_core._gen.toro.v1.operation_service_pb2_grpc import OperationServiceStub
 from toro_core._gen.toro.v1.resource_pb2 import Issue, Issues, IssueSeverity, Resource
 from toro_core._gen.toro.v1.resource_service_pb2 import (
+    BinaryContent,
     CommitBundleRequest,
     CommitBundleResponse,
     Content,
@@ -43,8 +73,14 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     EntryFailure,
     EntryOutcome,
     EntryResult,
+    FetchBinaryRequest,
+    FetchBinaryResponse,
+    FetchEverythingRequest,
+    FetchEverythingResponse,
     FetchResourceRequest,
     FetchResourceResponse,
+    GenerateDocumentRequest,
+    GenerateDocumentResponse,
     GetResourceRequest,
     GetResourceResponse,
     Handling,
@@ -63,13 +99,18 @@ from toro_core._gen.toro.v1.resource_service_pb2 import (
     ValidateResourceRequest,
     ValidateResourceResponse,
     ValidationMode,
+    WatchResourcesRequest,
+    WatchResourcesResponse,
 )
 from toro_core._gen.toro.v1.resource_service_pb2_grpc import ResourceServiceStub
 from toro_core.channel import Failure, GrpcTransport, Tls, core_tls, open_channel
 
 __all__ = [
     "METHODS",
+    "BinaryContent",
     "CallError",
+    "CancelExportRequest",
+    "CancelExportResponse",
     "CapabilityServiceStub",
     "ClientServiceStub",
     "CommitBundleRequest",
@@ -85,18 +126,35 @@ __all__ = [
     "EntryResult",
     "ExchangeAssertionRequest",
     "ExchangeAssertionResponse",
+    "ExportFile",
+    "ExportFileKind",
+    "ExportLevel",
+    "ExportServiceStub",
+    "ExportState",
     "ExposedType",
     "Exposure",
+    "FetchBinaryRequest",
+    "FetchBinaryResponse",
+    "FetchEverythingRequest",
+    "FetchEverythingResponse",
+    "FetchExportFileRequest",
+    "FetchExportFileResponse",
     "FetchResourceRequest",
     "FetchResourceResponse",
+    "GenerateDocumentRequest",
+    "GenerateDocumentResponse",
     "GetCapabilitiesRequest",
     "GetCapabilitiesResponse",
+    "GetExportRequest",
+    "GetExportResponse",
     "GetKeysRequest",
     "GetKeysResponse",
     "GetResourceRequest",
     "GetResourceResponse",
     "Handling",
     "Interaction",
+    "InvokeOperationRequest",
+    "InvokeOperationResponse",
     "Issue",
     "IssueSeverity",
     "Issues",
@@ -104,6 +162,9 @@ __all__ = [
     "ListVersionsResponse",
     "Metadata",
     "Method",
+    "OperationArgument",
+    "OperationCapability",
+    "OperationServiceStub",
     "PatchFormat",
     "PatchResourceRequest",
     "PatchResourceResponse",
@@ -115,14 +176,19 @@ __all__ = [
     "SearchParameterCapability",
     "SearchResourcesRequest",
     "SearchResourcesResponse",
+    "StartExportRequest",
+    "StartExportResponse",
     "Tls",
     "Transport",
     "TypeCapability",
+    "TypeFilter",
     "UpdateResourceRequest",
     "UpdateResourceResponse",
     "ValidateResourceRequest",
     "ValidateResourceResponse",
     "ValidationMode",
+    "WatchResourcesRequest",
+    "WatchResourcesResponse",
     "bare_error",
     "connect",
     "core_tls",
@@ -151,6 +217,7 @@ class Method:
     """One RPC: its path on the wire and its messages."""
 
     name: str
+    service: str
     path: str
     request: type[Message]
     response: type[Message]
@@ -159,11 +226,18 @@ class Method:
 
 def _methods() -> dict[str, Method]:
     found = {}
-    for module in (resource_service_pb2, client_service_pb2, capability_service_pb2):
+    for module in (
+        resource_service_pb2,
+        operation_service_pb2,
+        client_service_pb2,
+        capability_service_pb2,
+        export_service_pb2,
+    ):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 found[method.name] = Method(
                     name=method.name,
+                    service=service.full_name,
                     path=f"/{service.full_name}/{method.name}",
                     request=getattr(module, method.input_type.name),
                     response=getattr(module, method.output_type.name),
@@ -256,8 +330,41 @@ class Core:
     async def ListVersions(
         self, request: ListVersionsRequest, *, metadata: Metadata = (), timeout: float | None = None
     ) -> ListVersionsResponse:
-        """List the versions of a resource."""
+        """List the versions of a resource, of a type or of all."""
         return cast(ListVersionsResponse, await self._unary("ListVersions", request, metadata, timeout))
+
+    def WatchResources(
+        self, request: WatchResourcesRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[WatchResourcesResponse]:
+        """Watch what is committed."""
+        answers = self._transport.stream(METHODS["WatchResources"], request, metadata, timeout)
+        return cast("AsyncIterator[WatchResourcesResponse]", answers)
+
+    def FetchEverything(
+        self, request: FetchEverythingRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchEverythingResponse]:
+        """Stream all there is of one patient."""
+        answers = self._transport.stream(METHODS["FetchEverything"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchEverythingResponse]", answers)
+
+    async def GenerateDocument(
+        self, request: GenerateDocumentRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> GenerateDocumentResponse:
+        """Put a document together."""
+        return cast(GenerateDocumentResponse, await self._unary("GenerateDocument", request, metadata, timeout))
+
+    def FetchBinary(
+        self, request: FetchBinaryRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchBinaryResponse]:
+        """Read the content of a Binary in chunks."""
+        answers = self._transport.stream(METHODS["FetchBinary"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchBinaryResponse]", answers)
+
+    async def InvokeOperation(
+        self, request: InvokeOperationRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> InvokeOperationResponse:
+        """Invoke an operation."""
+        return cast(InvokeOperationResponse, await self._unary("InvokeOperation", request, metadata, timeout))
 
     async def ExchangeAssertion(
         self, request: ExchangeAssertionRequest, *, metadata: Metadata = (), timeout: float | None = None
@@ -270,6 +377,31 @@ class Core:
     ) -> GetKeysResponse:
         """Get the keys that verify access tokens."""
         return cast(GetKeysResponse, await self._unary("GetKeys", request, metadata, timeout))
+
+    async def StartExport(
+        self, request: StartExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> StartExportResponse:
+        """Begin an export."""
+        return cast(StartExportResponse, await self._unary("StartExport", request, metadata, timeout))
+
+    async def GetExport(
+        self, request: GetExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> GetExportResponse:
+        """Say how an export is."""
+        return cast(GetExportResponse, await self._unary("GetExport", request, metadata, timeout))
+
+    async def CancelExport(
+        self, request: CancelExportRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> CancelExportResponse:
+        """Stop an export."""
+        return cast(CancelExportResponse, await self._unary("CancelExport", request, metadata, timeout))
+
+    def FetchExportFile(
+        self, request: FetchExportFileRequest, *, metadata: Metadata = (), timeout: float | None = None
+    ) -> AsyncIterator[FetchExportFileResponse]:
+        """Read a file of an export in chunks."""
+        answers = self._transport.stream(METHODS["FetchExportFile"], request, metadata, timeout)
+        return cast("AsyncIterator[FetchExportFileResponse]", answers)
 
     async def GetCapabilities(
         self, request: GetCapabilitiesRequest, *, metadata: Metadata = (), timeout: float | None = None

@@ -10,7 +10,7 @@ from toro_core.patching import Patch
 from toro_core.patching.fhirpath_patch import parse_fhirpath_patch
 from toro_core.patching.json_patch import parse_json_patch
 from toro_core.rejections import InvalidArgument
-from toro_core.resources import known_type, parse_etag, parse_name
+from toro_core.resources import anything, known_type, parse_etag, parse_etags, parse_name
 from toro_core.search.query import Parameter
 from toro_core.storage import Key
 from toro_core.v1 import (
@@ -41,6 +41,8 @@ def update_change(request: UpdateResourceRequest, types: frozenset[str]) -> Chan
         criteria=_criteria(request.conditions),
         content=request.json,
         expected=_expected(request.etag),
+        unlike=() if anything(request.none_match) else parse_etags(request.none_match),
+        only_new=anything(request.none_match),
         allow_missing=request.allow_missing,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,8 +14,10 @@ Header: TypeAlias = tuple[bytes, bytes]
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """An HTTP response; Content-Length is added when it is sent."""
+    """An HTTP response; Content-Length is added when it is sent. A `stream`, of `size` bytes where known, stands for the body."""
 
     status: int = 200
     headers: list[Header] = field(default_factory=list)
     body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    size: int | None = None

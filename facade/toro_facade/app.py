@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from toro_core.log import LineLog
 from toro_core.settings import Settings
 from toro_core.v1 import Core, GetCapabilitiesResponse
+from toro_core.xml import open_xml
 from toro_facade.access_log import ACCESS
 from toro_facade.bundles import exposure_of
 from toro_facade.exchange import Services
@@ -35,6 +36,7 @@ def create_app(core: Core, settings: Settings, capabilities: GetCapabilitiesResp
         capabilities=capabilities,
         links=Links(settings),
         started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        xml=open_xml(),
     )
     log = LineLog(ACCESS)
 

@@ -54,5 +54,6 @@ def exposure_of(policy: Policy) -> Exposure:
             ExposedType(resource_type=name, interactions=[by_code[code] for code in codes])
             for name, codes in policy.types.items()
         ],
-        interactions=[interaction for name, interaction in system.items() if name in policy.operations],
+        interactions=[interaction for name, interaction in system.items() if name in policy.operations]
+        + ([Interaction.INTERACTION_HISTORY_SYSTEM] if policy.system_history else []),
     )

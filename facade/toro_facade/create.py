@@ -10,15 +10,20 @@ from toro_facade.query import conditions, pairs
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
 
-__all__ = ["create"]
+__all__ = ["create", "create_of"]
 
 
 async def create(exchange: Exchange) -> Answer:
     """Answer `POST /fhir/{type}` with 201 and where the new resource is, or 200 and the one that If-None-Exist finds."""
     no_parameters(exchange)
+    return await create_of(exchange, await read_resource(exchange))
+
+
+async def create_of(exchange: Exchange, json: bytes) -> Answer:
+    """Answer with what becomes of this resource."""
     request = CreateResourceRequest(
         resource_type=exchange.resource_type,
-        json=await read_resource(exchange),
+        json=json,
         content=content_wanted(exchange),
         conditions=_conditions(exchange),
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.types import Receive, Scope
 
 from toro_core.settings import Settings
 from toro_core.v1 import Core, Exposure, GetCapabilitiesResponse, Metadata
+from toro_core.xml import Xml
 from toro_facade.links import Links
-from toro_facade.media import FHIR_JSON, Media, accepted, format_named
+from toro_facade.media import FHIR_JSON, NO_XML, Media, accepted, format_named
 from toro_facade.outcome import Refused
 from toro_facade.policy import Policy
 from toro_facade.query import Pair, pairs
@@ -31,6 +32,8 @@ class Services:
     links: Links
     started: str
     """When the server started, as a FHIR dateTime."""
+    xml: Xml | None = None
+    """What translates from and to XML, where that is live."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,9 +88,9 @@ class Exchange:
         query: bytes = self.scope["query_string"]
         given = pairs(query) if query else []
         if not any(name == "_format" for name, _ in given):
-            media = accepted(self.headers.get(b"accept", b"").decode("latin-1"))
+            media = accepted(self.headers.get(b"accept", b"").decode("latin-1"), xml=self.services.xml is not None)
             if media is None:
-                raise _unacceptable()
+                raise self._unacceptable()
             self.media = media
         self.parameters = self.take_format(given) if given else given
 
@@ -96,20 +99,20 @@ class Exchange:
         rest = []
         for name, value in given:
             if name == "_format":
-                media = format_named(value)
+                media = format_named(value, xml=self.services.xml is not None)
                 if media is None:
-                    raise _unacceptable()
-                self.media = Media(content_type=media.content_type, pretty=self.media.pretty)
+                    raise self._unacceptable()
+                self.media = replace(media, pretty=self.media.pretty)
             elif name == "_pretty":
                 if value not in ("true", "false"):
                     raise Refused(400, "value", "_pretty is true or false.")
-                self.media = Media(content_type=self.media.content_type, pretty=value == "true")
+                self.media = replace(self.media, pretty=value == "true")
             else:
                 rest.append((name, value))
         return rest
 
-
-def _unacceptable() -> Refused:
-    return Refused(
-        406, "not-supported", "This server answers in JSON: accept application/fhir+json or application/json."
-    )
+    def _unacceptable(self) -> Refused:
+        kinds = "JSON and XML" if self.services.xml else "JSON"
+        text = f"This server answers in {kinds}: accept application/fhir+json or application/json"
+        text += ", application/fhir+xml or application/xml." if self.services.xml else f". {NO_XML}"
+        return Refused(406, "not-supported", text)

@@ -18,9 +18,12 @@ from toro_facade.access_log import Line
 from toro_facade.answer import Answer
 from toro_facade.body import ClientGone
 from toro_facade.exchange import Exchange, Services
+from toro_facade.media import FHIR_JSON
 from toro_facade.outcome import Refused, call_answer, outcome, outcome_answer, refusal_answer
 from toro_facade.routes import Found, Routes
+from toro_facade.streaming import streamed
 from toro_facade.tokens import claims
+from toro_facade.xml import in_xml
 
 __all__ = ["Gateway"]
 
@@ -74,9 +77,11 @@ class Gateway:
             answer = None
         except Exception as error:
             answer = _unforeseen(error, exchange)
+        if exchange.media.xml and answer is not None:
+            answer = await self._translated(answer, exchange)
         try:
             if answer is not None:
-                status, size = answer.status, await _send(answer, send, method, request_id)
+                status, size = answer.status, await _send(answer, send, method, request_id, receive)
         finally:
             line = Line(
                 request_id=request_id,
@@ -113,6 +118,14 @@ class Gateway:
             exchange.client_id = _client(bearer)
         return answer
 
+    async def _translated(self, answer: Answer, exchange: Exchange) -> Answer:
+        media, exchange.media = exchange.media, FHIR_JSON
+        assert self._services.xml is not None, "only then is XML negotiated"  # noqa: S101
+        try:
+            return await in_xml(self._services.xml, answer, media)
+        except Exception as error:
+            return _unforeseen(error, exchange)
+
 
 @lru_cache(maxsize=1024)
 def _client(bearer: bytes) -> str:
@@ -127,11 +140,13 @@ def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-async def _send(answer: Answer, send: Send, method: str, request_id: str) -> int:
+async def _send(answer: Answer, send: Send, method: str, request_id: str, receive: Receive) -> int:
     """Send the answer and return how many bytes of body went out."""
     headers = answer.headers
     headers.append((b"x-request-id", request_id.encode("ascii")))
     headers.append((b"x-content-type-options", b"nosniff"))
+    if answer.stream is not None:
+        return await streamed(answer, answer.stream, send, receive, head=method == "HEAD")
     body = answer.body
     if answer.status != 304:
         headers.append((b"content-length", str(len(body)).encode("ascii")))

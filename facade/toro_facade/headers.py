@@ -10,7 +10,7 @@ from typing import Final
 
 from toro_facade.outcome import Refused
 
-__all__ = ["expected_version", "http_date", "matches", "modified_since", "preferences"]
+__all__ = ["excluded_versions", "expected_version", "http_date", "matches", "modified_since", "preferences"]
 
 _TAG: Final = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
 _ANY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
@@ -25,6 +25,14 @@ def expected_version(if_match: str) -> str:
     if not match:
         raise Refused(400, "invalid", 'If-Match is not one entity tag; send the ETag that was read, as in W/"3".')
     return f'W/"{match[1]}"'
+
+
+def excluded_versions(if_none_match: str) -> str:
+    """Return If-None-Match as the core takes it on an update: `*`, or entity tags. Raises Refused (400)."""
+    text = if_none_match.strip()
+    if text not in ("", "*") and not all(_TAG.fullmatch(tag.strip()) for tag in text.split(",")):
+        raise Refused(400, "invalid", 'If-None-Match is neither * nor a list of entity tags, as in W/"3", W/"4".')
+    return text
 
 
 def matches(if_none_match: str, etag: str) -> bool:

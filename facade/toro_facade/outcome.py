@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -18,13 +18,16 @@ STATUSES: Final[Mapping[str, int]] = {
     "CANCELLED": 503,
     "CONDITION_CHANGED": 409,
     "DEADLINE_EXCEEDED": 504,
+    "INCOMPLETE_DOCUMENT": 422,
     "INSUFFICIENT_SCOPE": 403,
     "INTERNAL": 500,
     "INVALID_ARGUMENT": 400,
     "INVALID_BUNDLE": 400,
     "INVALID_CLIENT": 401,
+    "INVALID_EXPORT": 400,
     "INVALID_GRANT": 400,
     "INVALID_JSON": 400,
+    "INVALID_OPERATION": 400,
     "INVALID_PAGE_TOKEN": 400,
     "INVALID_PATCH": 400,
     "INVALID_REQUEST": 400,
@@ -46,7 +49,9 @@ STATUSES: Final[Mapping[str, int]] = {
     "STORAGE_UNAVAILABLE": 503,
     "TARGET_MISSING": 422,
     "TOO_COSTLY": 400,
+    "TOO_MANY_EXPORTS": 429,
     "UNAUTHENTICATED": 401,
+    "UNKNOWN_OPERATION": 404,
     "UNPROCESSABLE_RESOURCE": 422,
     "UNSUPPORTED": 501,
     "UNSUPPORTED_TYPE": 404,
@@ -94,13 +99,16 @@ _RETRY_AFTER: Final[Header] = (b"retry-after", b"2")
 class Refused(Exception):
     """The facade refuses a request by itself: status, issue type, what to say, and headers that go with it."""
 
-    def __init__(self, status: int, code: str, diagnostics: str, headers: tuple[Header, ...] = ()) -> None:
-        """Carry what the answer says; `code` is of http://hl7.org/fhir/issue-type."""
+    def __init__(
+        self, status: int, code: str, diagnostics: str, headers: tuple[Header, ...] = (), more: Sequence[Issue] = ()
+    ) -> None:
+        """Carry what the answer says, and `more` of it; `code` is of http://hl7.org/fhir/issue-type."""
         super().__init__(diagnostics)
         self.status = status
         self.code = code
         self.diagnostics = diagnostics
         self.headers = headers
+        self.more = more
 
 
 def status_of(error: CallError) -> int:
@@ -117,7 +125,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
     headers: list[Header] = []
     if status in (401, 403):
         headers.append((b"www-authenticate", _challenge(error, status, token_sent).encode("ascii", "replace")))
-    elif status == 503:
+    elif status in (429, 503):
         headers.append(_RETRY_AFTER)
     elif status == 405:
         headers.append((b"allow", b"POST" if error.reason == "NOT_EXPOSED" else b"GET, HEAD"))
@@ -126,7 +134,7 @@ def call_answer(error: CallError, *, token_sent: bool, request_id: str, media: M
 
 def refusal_answer(error: Refused, media: Media) -> Answer:
     """Answer with what the facade refused."""
-    body = outcome([Issue(code=error.code, diagnostics=error.diagnostics)])
+    body = outcome([Issue(code=error.code, diagnostics=error.diagnostics), *error.more])
     return outcome_answer(body, error.status, media, list(error.headers))
 
 

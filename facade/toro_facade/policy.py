@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from toro_core.settings import Settings, SettingsError
-from toro_core.v1 import GetCapabilitiesResponse, Interaction
+from toro_core.v1 import GetCapabilitiesResponse, Interaction, OperationCapability
 
 __all__ = [
     "CODES",
@@ -36,6 +36,7 @@ INTERACTIONS: Final[Mapping[Interaction, str]] = {
     Interaction.INTERACTION_READ: "read",
     Interaction.INTERACTION_VREAD: "vread",
     Interaction.INTERACTION_HISTORY_INSTANCE: "history-instance",
+    Interaction.INTERACTION_HISTORY_TYPE: "history-type",
     Interaction.INTERACTION_SEARCH_TYPE: "search-type",
     Interaction.INTERACTION_CREATE: "create",
     Interaction.INTERACTION_UPDATE: "update",
@@ -106,8 +107,16 @@ SUPPORTING: Final = Published(
 )
 """What the published types refer to: a closed list."""
 
-OPERATIONS: Final[tuple[str, ...]] = ("batch", "transaction", "$validate")
-"""Operations that can be exposed by name."""
+OPERATIONS: Final[tuple[str, ...]] = (
+    "batch",
+    "transaction",
+    "$validate",
+    "$everything",
+    "$document",
+    "$docref",
+    "$export",
+)
+"""Operations that are published, as far as they are live; those of plugins are where they are named, or everything is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,9 @@ class Policy:
 
     types: Mapping[str, tuple[str, ...]]
     operations: tuple[str, ...]
+    system_history: bool = False
+    invoked: tuple[OperationCapability, ...] = ()
+    """What of these is invoked by `$` and a code."""
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -139,9 +151,13 @@ def running_policy(settings: Settings, capabilities: GetCapabilitiesResponse) ->
     else:
         wanted = _wanted((*PUBLISHED, SUPPORTING) if settings.supporting else PUBLISHED)
     types = {name: tuple(code for code in codes if code in able.get(name, ())) for name, codes in wanted.items()}
+    operations = _operations(settings, capabilities)
     return Policy(
         types={name: codes for name, codes in types.items() if codes},
-        operations=tuple(name for name in _operations(settings.operations) if name in _able(capabilities)),
+        operations=operations,
+        invoked=tuple(known for known in capabilities.operations if f"${known.code}" in operations),
+        system_history=settings.expose == "full"
+        and Interaction.INTERACTION_HISTORY_SYSTEM in capabilities.interactions,
     )
 
 
@@ -157,16 +173,17 @@ def _wanted(rows: tuple[Published, ...]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(code for grant in row.grants for code in CODES[grant]) for row in rows for name in row.types}
 
 
-def _able(capabilities: GetCapabilitiesResponse) -> set[str]:
-    """Name the operations that the core can do; each one validates."""
-    return {"$validate"} | {_SYSTEM[interaction] for interaction in capabilities.interactions if interaction in _SYSTEM}
-
-
-def _operations(named: tuple[str, ...] | None) -> tuple[str, ...]:
-    unknown = [name for name in named or () if name not in OPERATIONS]
-    if unknown:
-        known = ", ".join(OPERATIONS) or "none yet"
+def _operations(settings: Settings, capabilities: GetCapabilitiesResponse) -> tuple[str, ...]:
+    able = [_SYSTEM[interaction] for interaction in capabilities.interactions if interaction in _SYSTEM]
+    able += dict.fromkeys(f"${known.code}" for known in capabilities.operations)
+    if "snapshot_scan" in capabilities.storage_capabilities:
+        able.append("$export")
+    named = settings.operations
+    if named is None:
+        named = (*OPERATIONS, *able) if settings.expose == "full" else OPERATIONS
+    elif unknown := [name for name in named if name not in (*OPERATIONS, *able)]:
+        known = ", ".join(dict.fromkeys((*OPERATIONS, *able)))
         raise SettingsError(
             f"operations names {unknown[0]!r}, which is no operation of this server; there are: {known}"
         )
-    return OPERATIONS if named is None else tuple(named)
+    return tuple(name for name in dict.fromkeys(named) if name in able)

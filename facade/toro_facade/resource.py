@@ -8,7 +8,7 @@ from toro_facade.exchange import Exchange
 from toro_facade.headers import http_date, matches, modified_since, preferences
 from toro_facade.outcome import Refused
 
-__all__ = ["fetched", "no_parameters", "resource_answer", "stored", "version_headers"]
+__all__ = ["client_has", "fetched", "no_parameters", "resource_answer", "stored", "version_headers"]
 
 _PRIVATE: Header = (b"cache-control", b"private, no-cache")
 
@@ -48,7 +48,7 @@ def resource_answer(exchange: Exchange, resource: Resource) -> Answer:
     if resource.deleted:
         raise Refused(410, "deleted", f"{resource.name} was deleted; read a past version.")
     headers = version_headers(resource)
-    if _client_has(exchange, resource):
+    if client_has(exchange, resource):
         return Answer(status=304, headers=headers)
     media = exchange.media
     headers.append((b"content-type", media.content_type))
@@ -71,7 +71,8 @@ def no_parameters(exchange: Exchange) -> None:
         raise Refused(400, "not-supported", text)
 
 
-def _client_has(exchange: Exchange, resource: Resource) -> bool:
+def client_has(exchange: Exchange, resource: Resource) -> bool:
+    """Tell whether the client has this version already."""
     tags = exchange.header(b"if-none-match")
     if tags:
         return matches(tags, resource.etag)

@@ -5,20 +5,26 @@ Past 250 lines because what answers where is one table.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from toro_core.v1 import OperationCapability
 from toro_facade.answer import Answer
+from toro_facade.binary import create_binary, read_binary, update_binary
 from toro_facade.bundles import commit_bundle
 from toro_facade.create import create
 from toro_facade.delete import conditional_delete, delete
 from toro_facade.exchange import Exchange
+from toro_facade.export import export_group, export_patients, export_system
+from toro_facade.export_file import export_file
+from toro_facade.export_status import cancel_export, export_status
 from toro_facade.health import live, ready
-from toro_facade.history import instance_history
+from toro_facade.history import instance_history, system_history, type_history
 from toro_facade.home import home
 from toro_facade.keys import keys
 from toro_facade.metadata import Metadata
+from toro_facade.operation import Invoke
 from toro_facade.outcome import Refused
 from toro_facade.patch import conditional_patch, patch
 from toro_facade.policy import Policy
@@ -67,7 +73,7 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
         "DELETE": ("delete", conditional_delete),
     },
     "/_search": {"POST": ("search-type", search_by_form)},
-    "/_history": {},
+    "/_history": {"GET": ("history-type", type_history)},
     "/{id}": {
         "GET": ("read", read),
         "PUT": ("update", update),
@@ -79,10 +85,19 @@ _SHAPES: Final[Mapping[str, _Methods]] = {
 }
 """What a type has by the rest of its path: every interaction that is built."""
 
-_OPERATIONS: Final[Mapping[str, Mapping[str, Mapping[str, Handler]]]] = {
-    "$validate": {"/$validate": {"POST": validate}, "/{id}/$validate": {"GET": validate, "POST": validate}},
+_BINARY: Final[Mapping[tuple[str, str], Handler]] = {
+    ("", "POST"): create_binary,
+    ("/{id}", "GET"): read_binary,
+    ("/{id}", "PUT"): update_binary,
+    ("/{id}/_history/{vid}", "GET"): read_binary,
 }
-"""What an operation adds to every type: by the rest of the path and HTTP method, its handler."""
+"""What answers for Binary otherwise than for other types, in whatever media type."""
+
+_EXPORTS: Final[Mapping[str, tuple[str, Handler]]] = {
+    "Patient": ("/$export", export_patients),
+    "Group": ("/{id}/$export", export_group),
+}
+"""By type, the rest of the path of `$export` and its handler."""
 
 _CONDITIONAL: Final = frozenset(("PUT", "PATCH", "DELETE"))
 """Methods that concern a whole type only by what a search of it finds."""
@@ -113,10 +128,12 @@ class Routes:
         self._types = {
             name: {
                 **{shape: _endpoints(name, shape, methods, codes) for shape, methods in _SHAPES.items()},
-                **_operations(f"/fhir/{name}", policy.operations),
+                **_operations(name, policy.invoked),
+                **_exports(name, policy),
             }
             for name, codes in policy.types.items()
         }
+        self._jobs = _jobs() if "$export" in policy.operations else {}
         self._searchable = frozenset(policy.searchable)
         self._compartment = _with_head({"GET": _searching(search_compartment, "/fhir/Patient/{id}/{type}")})
 
@@ -134,6 +151,8 @@ class Routes:
             raise _nothing_here()
         _, _, *segments = path.split("/")
         match segments:
+            case ["$export", export_id, *file] if self._jobs and len(file) < 2:
+                return self._of_export(method, export_id, *file)
             case ["Patient", resource_id, name] if name == "*" or name[:1].isupper():
                 return self._in_compartment(method, resource_id, name)
         shapes = self._types.get(segments[0])
@@ -149,6 +168,13 @@ class Routes:
                 endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
             )
         return Found(endpoint=endpoint, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
+
+    def _of_export(self, method: str, export_id: str, file: str = "") -> Found:
+        endpoints = self._jobs["file" if file else "status"]
+        endpoint = endpoints.get(method)
+        if endpoint is None:
+            raise _off(endpoints, f"{method} of an export")
+        return Found(endpoint=endpoint, resource_id=export_id, version_id=file)
 
     def _in_compartment(self, method: str, resource_id: str, name: str) -> Found:
         if "Patient" not in self._types or (name != "*" and name not in self._types):
@@ -182,23 +208,66 @@ def _shape(segments: list[str]) -> tuple[str, str, str]:
     raise _nothing_here()
 
 
-def _operations(path: str, names: tuple[str, ...]) -> dict[str, dict[str, Endpoint]]:
-    """Return the endpoints of the operations on a type."""
+def _operations(name: str, invoked: Sequence[OperationCapability]) -> dict[str, dict[str, Endpoint]]:
+    """Return the endpoints of the operations on a type and its resources, by the rest of the path."""
+    made = {}
+    for known in invoked:
+        if name in known.resource_types or not known.resource_types:
+            code = f"/${known.code}"
+            if known.type:
+                made[code] = _invoking(known, f"/fhir/{name}{code}", instance=False)
+            if known.instance:
+                made[f"/{{id}}{code}"] = _invoking(known, f"/fhir/{name}/{{id}}{code}", instance=True)
+    return made
+
+
+def _invoking(known: OperationCapability, template: str, *, instance: bool) -> dict[str, Endpoint]:
+    """Return how an operation is invoked: by GET only where that changes nothing."""
+    if known.code == "validate" and known.built_in:
+        handler: Handler = validate
+        gets = instance
+    else:
+        handler = Invoke(known.code)
+        gets = not known.affects_state
+    endpoint = Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+    return _with_head({"POST": endpoint, **({"GET": endpoint} if gets else {})})
+
+
+def _exports(name: str, policy: Policy) -> dict[str, dict[str, Endpoint]]:
+    """Return the kick-off of exports at a type's level."""
+    if "$export" not in policy.operations or name not in _EXPORTS:
+        return {}
+    shape, handler = _EXPORTS[name]
+    return {shape: _kick_off(handler, f"/fhir/{name}{shape}")}
+
+
+def _kick_off(handler: Handler, template: str) -> dict[str, Endpoint]:
+    endpoint = Endpoint(handler=handler, template=template, negotiates=True, protected=True)
+    return {"GET": endpoint, "POST": endpoint}
+
+
+def _jobs() -> dict[str, dict[str, Endpoint]]:
+    """Return what exports and their files answer; they have media types of their own, whatever Accept says."""
+
+    def endpoint(handler: Handler, template: str) -> Endpoint:
+        return Endpoint(handler=handler, template=template, protected=True)
+
+    status, file = "/fhir/$export/{id}", "/fhir/$export/{id}/{file}"
     return {
-        shape: _with_head(
-            {
-                method: Endpoint(handler=handler, template=f"{path}{shape}", negotiates=True, protected=True)
-                for method, handler in methods.items()
-            }
-        )
-        for name in names
-        for shape, methods in _OPERATIONS.get(name, {}).items()
+        "status": _with_head({"GET": endpoint(export_status, status), "DELETE": endpoint(cancel_export, status)}),
+        "file": _with_head({"GET": endpoint(export_file, file)}),
     }
 
 
 def _endpoints(name: str, shape: str, methods: _Methods, codes: tuple[str, ...]) -> dict[str, Endpoint]:
+    own = _BINARY if name == "Binary" else {}
     made = {
-        method: Endpoint(handler=handler, template=f"/fhir/{name}{shape}", negotiates=True, protected=True)
+        method: Endpoint(
+            handler=own.get((shape, method), handler),
+            template=f"/fhir/{name}{shape}",
+            negotiates=(shape, method) not in own,
+            protected=True,
+        )
         for method, (code, handler) in methods.items()
         if code in codes and (shape or method not in _CONDITIONAL or "search-type" in codes)
     }
@@ -211,9 +280,16 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/fhir/metadata": {"GET": metadata},
         "/auth/token": {"POST": Endpoint(handler=token, template="/auth/token")},
         "/fhir": _system(policy),
-        "/fhir/_history": {},
+        "/fhir/_history": {"GET": _searching(system_history, "/fhir/_history")} if policy.system_history else {},
         "/fhir/_search": {"POST": _searching(search_system_by_form, "/fhir/_search")},
+        **{
+            f"/fhir/${known.code}": _invoking(known, f"/fhir/${known.code}", instance=False)
+            for known in policy.invoked
+            if known.system
+        },
     }
+    if "$export" in policy.operations:
+        found["/fhir/$export"] = _kick_off(export_system, "/fhir/$export")
     plain: dict[str, Handler] = {
         "/": home,
         "/.well-known/smart-configuration": smart_configuration,

@@ -6,19 +6,26 @@ from toro_core.v1 import UpdateResourceRequest
 from toro_facade.answer import Answer
 from toro_facade.body import read_resource
 from toro_facade.exchange import Exchange
-from toro_facade.headers import expected_version
-from toro_facade.outcome import Refused
+from toro_facade.headers import excluded_versions, expected_version
 from toro_facade.query import conditions
 from toro_facade.resource import no_parameters
 from toro_facade.write import content_wanted, written_answer
 
-__all__ = ["conditional_update", "update"]
+__all__ = ["conditional_update", "update", "update_of"]
 
 
 async def update(exchange: Exchange) -> Answer:
-    """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update."""
+    """Answer `PUT /fhir/{type}/{id}` with the new version; If-Match guards against a lost update.
+
+    If-None-Match: * only creates.
+    """
     no_parameters(exchange)
     return await _updated(exchange, UpdateResourceRequest(name=exchange.name))
+
+
+async def update_of(exchange: Exchange, json: bytes) -> Answer:
+    """Answer with what becomes of the resource the path names, given its new content."""
+    return await _updated(exchange, UpdateResourceRequest(name=exchange.name, json=json))
 
 
 async def conditional_update(exchange: Exchange) -> Answer:
@@ -28,11 +35,11 @@ async def conditional_update(exchange: Exchange) -> Answer:
 
 
 async def _updated(exchange: Exchange, request: UpdateResourceRequest) -> Answer:
-    if exchange.header(b"if-none-match"):
-        raise Refused(501, "not-supported", "If-None-Match is not supported on an update; leave it out.")
     request.etag = expected_version(exchange.header(b"if-match"))
+    request.none_match = excluded_versions(exchange.header(b"if-none-match"))
     request.allow_missing = exchange.services.settings.update_create
-    request.json = await read_resource(exchange)
+    if not request.json:
+        request.json = await read_resource(exchange)
     request.content = content_wanted(exchange)
     answer = await exchange.services.core.UpdateResource(request, metadata=exchange.metadata, timeout=exchange.timeout)
     return written_answer(exchange, answer.resource, created=answer.created, issues=answer.issues)

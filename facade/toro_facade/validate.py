@@ -8,7 +8,7 @@ import msgspec
 
 from toro_core.v1 import Issue, IssueSeverity, ValidateResourceRequest, ValidationMode
 from toro_facade.answer import Answer
-from toro_facade.body import read_resource
+from toro_facade.body import read_optional, read_resource
 from toro_facade.exchange import Exchange
 from toro_facade.headers import preferences
 from toro_facade.outcome import Refused, outcome, outcome_answer
@@ -72,13 +72,7 @@ class _Body(msgspec.Struct):
 
 async def _body(exchange: Exchange) -> bytes:
     """Read the body; a resource that is stored already can be asked about without one."""
-    if (
-        exchange.resource_id
-        and exchange.header(b"content-length") in ("", "0")
-        and not exchange.header(b"content-type")
-    ):
-        return b""
-    return await read_resource(exchange)
+    return await (read_optional(exchange) if exchange.resource_id else read_resource(exchange))
 
 
 def _read(exchange: Exchange, asked: _Asked, body: bytes) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from toro_core.errors import AlreadyExists, Gone, NotFound, PreconditionFailed, StorageError, TargetMissing
-from toro_core.storage import Absent, Key, Stored, Version, Write, stamp
+from toro_core.errors import StorageError, TargetMissing
+from toro_core.judging import judge_write
+from toro_core.storage import Key, Stored, Write, stamp
 from toro_postgres.clock import lock_clock, set_clock
 from toro_postgres.conditions import check_conditions, check_unreferenced, lock_conditions
 from toro_postgres.homes import Home, lock_homes
@@ -85,7 +86,7 @@ def _commit(writes: Sequence[Write], homes: dict[Key, Home], seq: int, at: int) 
     news = []
     for write in writes:
         before = tentative.get(write.key)
-        _check(write, before)
+        judge_write(write, before.version, before.is_live)
         version = before.version + 1
         json = b"" if write.body is None else stamp(write.body, version, at)
         deleted = write.body is None
@@ -96,15 +97,3 @@ def _commit(writes: Sequence[Write], homes: dict[Key, Home], seq: int, at: int) 
             raise TargetMissing(str(target))
     homes.update(tentative.changed)
     return news
-
-
-def _check(write: Write, before: Home) -> None:
-    if write.body is None and not before.is_live:
-        if before.version == 0:
-            raise NotFound(f"{write.key} does not exist")
-        raise Gone(f"{write.key} is already deleted")
-    match write.expect:
-        case Absent() if before.is_live:
-            raise AlreadyExists(f"{write.key} exists; update it instead")
-        case Version(number) if not before.is_live or before.version != number:
-            raise PreconditionFailed(f"{write.key} is not at version {number}; read it again and repeat the change")

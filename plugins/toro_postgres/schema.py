@@ -16,7 +16,17 @@ from psycopg import AsyncConnection
 
 from toro_core.errors import Unsupported
 
-__all__ = ["MIGRATIONS", "PLACED", "SCHEMA_VERSION", "Connection", "distribute", "is_cluster", "migrate"]
+__all__ = [
+    "MIGRATIONS",
+    "PLACED",
+    "SCHEMA_VERSION",
+    "Connection",
+    "distribute",
+    "is_cluster",
+    "migrate",
+    "prepared",
+    "version_of",
+]
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -96,14 +106,32 @@ _LOCK = 0x544F524F
 """The advisory lock under which one process at a time migrates: "TORO"."""
 
 
-async def migrate(connection: Connection) -> bytes:
-    """Bring the schema to this version in one transaction and return its secret. Raises Unsupported for a newer one."""
+async def prepared(connection: Connection) -> bytes:
+    """Return the secret of a schema of this version, making one where there is none. Raises Unsupported for another."""
+    return await _migrate(connection, only_new=True)
+
+
+async def migrate(connection: Connection) -> None:
+    """Bring the schema to this version in one transaction. Raises Unsupported for a newer one."""
+    await _migrate(connection, only_new=False)
+
+
+async def version_of(connection: Connection) -> int:
+    """Return the schema's version, 0 where there is none."""
+    return (await _version(connection))[0]
+
+
+async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version, secret = await _version(connection)
         if version > SCHEMA_VERSION:
             raise Unsupported(
                 f"the database has schema {version} and this Toro knows up to {SCHEMA_VERSION}; upgrade toro-fhir to open it"
+            )
+        if only_new and 0 < version < SCHEMA_VERSION:
+            raise Unsupported(
+                f"the database has schema {version} and this Toro works with {SCHEMA_VERSION}; run toro storage upgrade"
             )
         if version == 0:
             await connection.execute(

@@ -17,7 +17,7 @@ from toro_core.errors import StorageBusy, Unsupported
 from toro_postgres.faults import fault, is_lost, is_rolled_back
 from toro_postgres.schema import Connection
 
-__all__ = ["Sessions"]
+__all__ = ["Sessions", "Work"]
 
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]

@@ -31,7 +31,7 @@ from toro_postgres.loading import load
 from toro_postgres.names import Names, needed
 from toro_postgres.reader import Database, Reader
 from toro_postgres.reindexing import reindex
-from toro_postgres.schema import Connection, is_cluster, migrate
+from toro_postgres.schema import Connection, is_cluster, prepared
 from toro_postgres.sessions import Sessions
 from toro_postgres.writer import Writer
 
@@ -53,7 +53,7 @@ async def opened(
     At most so many `connections` are used; a statement is stopped after `statement_seconds`, unless the URL's options say more.
     """
     async with Sessions.connected(url, most=connections, statement_seconds=statement_seconds) as sessions:
-        secret = await sessions.once(migrate)
+        secret = await sessions.once(prepared)
         names, keys = Names(), Keys(secret)
         await sessions.once(names.refresh)
         database = Database(

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from toro_sqlite.schema import migrate
+from toro_sqlite.schema import create
 
-__all__ = ["open_reader", "open_writer"]
+__all__ = ["connect", "open_reader", "open_writer"]
 
 _PAGE_SIZE = 8192
 _CHECKPOINT_PAGES = 4000
@@ -19,8 +19,8 @@ _READER_CACHE = -32_000
 
 
 def open_writer(path: Path, *, timeout: float, max_bytes: int | None) -> sqlite3.Connection:
-    """Open the writer and bring the schema up to date; a COMMIT on it returns after the log is fsynced."""
-    connection = _connect(path, "rw", timeout)
+    """Open the writer and make the schema where there is none; a COMMIT on it returns after the log is fsynced."""
+    connection = connect(path, "rw", timeout)
     try:
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         _use_wal(connection, timeout)
@@ -29,7 +29,7 @@ def open_writer(path: Path, *, timeout: float, max_bytes: int | None) -> sqlite3
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
-        migrate(connection)
+        create(connection)
         if max_bytes is not None:
             page_size: int = connection.execute("PRAGMA page_size").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_size)}")
@@ -41,12 +41,13 @@ def open_writer(path: Path, *, timeout: float, max_bytes: int | None) -> sqlite3
 
 def open_reader(path: Path, *, timeout: float) -> sqlite3.Connection:
     """Open a connection that cannot write."""
-    connection = _connect(path, "ro", timeout)
+    connection = connect(path, "ro", timeout)
     connection.execute(f"PRAGMA cache_size = {_READER_CACHE}")
     return connection
 
 
-def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
+def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
+    """Open a file that is there, to read (`ro`) or to write (`rw`)."""
     # Transactions are begun and ended by hand (isolation_level None); one thread at a time uses a connection, not always the same.
     return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",

@@ -20,6 +20,8 @@ __all__ = ["Batch", "Walk", "history_of_types", "last_seq", "seq_after", "walk_c
 _COLUMNS = "v.vid, v.seq, t.name, r.id, v.version, v.at, v.deleted, v.json"
 _FROM = "FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.tid = r.tid"
 _FIRST_CHUNK, _MOST_IN_CHUNK = 8, 1_000
+_FRAME = 100
+"""Bytes that a version counts beside its JSON, so that a long row of deletions is cut into batches too."""
 
 
 class Batch(NamedTuple):
@@ -133,7 +135,7 @@ def _cut(rows: sqlite3.Cursor, room: int) -> Batch:
     chunk = rows.fetchmany(_FIRST_CHUNK)
     while chunk:
         found += map(_stored, chunk)
-        size = sum([len(row[-1]) for row in chunk])
+        size = sum([len(row[-1]) for row in chunk]) + _FRAME * len(chunk)
         room -= size
         last_vid, commit = chunk[-1][:2]
         if room <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from toro_core.errors import Unsupported
@@ -31,4 +32,6 @@ def prepare(path: Path) -> None:
     """
     for folder in (folder for folder in reversed(path.parents) if not folder.exists()):
         folder.mkdir(mode=0o700, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # One that is there is not opened: closing it would drop the locks that this process has on it by other connections.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -23,11 +23,17 @@ class NewNames(Names):
         self._gaps: dict[int, Gap] = {}
         self._noted: set[tuple[str, int]] = set()
         self._full: dict[int, set[int]] = {}
+        self._data_version = 0
         self._last_rid = 0
         self._reserved: dict[tuple[int, str], int] = {}
 
     def begin(self) -> None:
-        """Start a transaction: another process may have added resources since the last one."""
+        """Start a transaction: another process may have added resources since the last one, with dates of their own."""
+        version = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._data_version:
+            self._data_version = version
+            self._gaps.clear()
+            self._full.clear()
         self._last_rid = self.connection.execute("SELECT coalesce(max(rid), 0) FROM resource").fetchone()[0]
 
     def forget(self) -> None:

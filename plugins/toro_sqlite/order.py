@@ -22,7 +22,8 @@ KeyValue: TypeAlias = int | float | str | None
 class Scan:
     """A walk through resources of a type in the order of `key` and `tie`: FROM, two columns, WHERE.
 
-    The table `rows` has the rid and sort value, `r` is the resource's row where `joined` or once it has been joined.
+    The table `rows` has the rid and sort value, `r` is the resource's row where `joined` or once it has been joined. Where
+    `ordered`, an index gives that order and nothing is sorted.
     """
 
     source: Sql
@@ -30,6 +31,7 @@ class Scan:
     tie: str = "r.rid"
     rows: str = "r"
     joined: bool = True
+    ordered: bool = True
     where: Sql
 
 

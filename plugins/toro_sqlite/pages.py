@@ -53,7 +53,7 @@ def page(reader: Reader, plan: SearchPlan) -> Page:
                 size += len(body)
                 if resources and (len(resources) >= limit or size > max_bytes):
                     return Page(resources=resources, cursor=_cursor(*last))
-                resources.append(Stored(key=Key(type_, id), version=version, seq=seq, at=at, deleted=False, json=body))
+                resources.append(Stored(Key(type_, id), version, seq, at, False, body))
                 last = (number, key, rid)
         after = None
     return Page(resources=resources, cursor=None)

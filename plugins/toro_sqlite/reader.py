@@ -23,6 +23,8 @@ class Reader(Names):
         """Take a connection and add functions to its SQL."""
         super().__init__(connection)
         self._predicates: list[Predicate] = []
+        self.failure: sqlite3.Error | None = None
+        """Why a predicate failed: SQLite says only that one did."""
         connection.create_function("holds", 2, self._holds)
         connection.create_function("targets", 2, targets, deterministic=True)
         connection.create_function("uris", 2, uris, deterministic=True)
@@ -35,7 +37,12 @@ class Reader(Names):
     def begin(self) -> None:
         """Begin a snapshot, forgetting the last one's predicates."""
         self._predicates.clear()
+        self.failure = None
         self.connection.execute("BEGIN")
 
     def _holds(self, number: int, blob: bytes | None) -> bool:
-        return blob is not None and self._predicates[number](decode(blob))
+        try:
+            return blob is not None and self._predicates[number](decode(blob))
+        except sqlite3.Error as error:
+            self.failure = error
+            raise

@@ -107,6 +107,8 @@ def _snapshot(reader: Reader, work: Callable[[Reader], T]) -> T:
     try:
         reader.begin()
         return work(reader)
+    except sqlite3.Error as error:
+        raise reader.failure or error from None
     finally:
         # What stopped the work must not stop this too: SQLite counts a statement's steps over all its runs.
         connection.set_progress_handler(None, 0)

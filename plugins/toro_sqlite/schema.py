@@ -15,7 +15,7 @@ import sqlite_utils
 
 from toro_core.errors import Unsupported
 
-__all__ = ["APPLICATION_ID", "LONG", "SCHEMA_VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "LONG", "SCHEMA_VERSION", "create", "migrate", "version_of"]
 
 APPLICATION_ID = 0x544F524F
 """Marks the file as Toro's: "TORO"."""
@@ -79,14 +79,25 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of an empty database. Raises Unsupported for an older, a newer or a foreign one."""
+    version = version_of(connection)
+    if 0 < version < SCHEMA_VERSION:
+        raise Unsupported(
+            f"the database has schema {version} and this Toro needs {SCHEMA_VERSION}; stop what uses it and run "
+            "`toro storage upgrade`, which makes a backup first"
+        )
+    migrate(connection)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database to this version's schema, in one transaction. Raises Unsupported for a newer or a foreign one."""
-    if _version(connection) == SCHEMA_VERSION:
+    if version_of(connection) == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have migrated while this one waited for the lock.
-        version = _version(connection)
+        version = version_of(connection)
         database = sqlite_utils.Database(connection)
         for number, statements in enumerate(_MIGRATIONS[version:], version + 1):
             if number == 1:
@@ -102,7 +113,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the schema's version, 0 where there are no tables yet. Raises Unsupported for a newer or a foreign database."""
     tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0]
     if not tables:
         return 0

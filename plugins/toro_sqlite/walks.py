@@ -22,6 +22,7 @@ _CURSORS = 8
 """Lists up to which each is read by a statement of its own."""
 _ROW = "r.rid, r.vid, r.id, r.sort, r.at, r.postings"
 """The columns of `keyed.Row` after its key."""
+_BODY = "v.version, v.seq, v.at, v.json"
 
 
 def unordered(phase: Phase, access: Access) -> Sql:
@@ -69,6 +70,7 @@ def window(
         tie="t.rid",
         rows="t",
         joined=False,
+        ordered=False,
         where=Sql("1"),
     )
     return _statement(scan, phase, replace(access, bounds=bounds), after, limit, distinct=True)
@@ -98,10 +100,13 @@ def _collected(phase: Phase, access: Access) -> Scan:
     rids = access.driver.distinct_rids if access.driver else None
     if rids is None:
         where = Sql("r.tid = ? AND r.sort IS NOT NULL", (phase.tid,))
-        return Scan(source=Sql("resource r INDEXED BY resource_sort"), key=phase.key, where=where)
+        return Scan(source=Sql("resource r INDEXED BY resource_sort"), key=phase.key, ordered=False, where=where)
     # Lists have live resources of the type alone.
     return Scan(
-        source=Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid"), key=phase.key, where=Sql("1")
+        source=Sql("(") + rids + Sql(") d CROSS JOIN resource r ON r.rid = d.rid"),
+        key=phase.key,
+        ordered=False,
+        where=Sql("1"),
     )
 
 
@@ -116,15 +121,21 @@ def _statement(
     if not scan.joined:
         source += Sql(f" CROSS JOIN resource r ON r.rid = {scan.rows}.rid")
     direction = "DESC" if phase.descending else "ASC"
-    ordered = source + Sql(" WHERE ") + where + Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
+    order = Sql(f" ORDER BY {scan.key} {direction}, {scan.tie} {direction}")
     if phase.rest:
-        return Sql(f"SELECT {scan.key}, {_ROW} FROM ") + ordered
+        return Sql(f"SELECT {scan.key}, {_ROW} FROM ") + source + Sql(" WHERE ") + where + order
+    if scan.ordered:
+        source += Sql(" CROSS JOIN version v ON v.vid = r.vid WHERE ") + where + order
+        return Sql(f"SELECT {scan.key}, r.rid, r.id, {_BODY} FROM ") + source + Sql(" LIMIT ?", (limit,))
     # The bodies are not carried through the sorter, and read one by one as they are taken.
     select = "SELECT DISTINCT" if distinct else "SELECT"
-    first = Sql(f"{select} {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + ordered
+    first = Sql(f"{select} {scan.key} AS key, r.rid AS rid, r.vid AS vid, r.id AS id FROM ") + source
     return (
-        Sql("SELECT h.key, h.rid, h.id, v.version, v.seq, v.at, v.json FROM (")
+        Sql(f"SELECT h.key, h.rid, h.id, {_BODY} FROM (")
         + first
+        + Sql(" WHERE ")
+        + where
+        + order
         + Sql(" LIMIT ?) h CROSS JOIN version v ON v.vid = h.vid", (limit,))
     )
 

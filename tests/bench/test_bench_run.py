@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from bench.corpus import build, cached
@@ -18,10 +19,14 @@ SIDES = {
     "commit a request",
     "json.loads",
     "prebuilt rows",
+    "SQLite",
     "unchecked",
     "JSON MB",
     "at 2,000",
+    "read p99",
+    *(["sqlite3 command"] if shutil.which("sqlite3") else []),
     "SQL by hand",
+    "sqlite3 select" if shutil.which("sqlite3") else "Python sqlite3 select",
 }
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +60,54 @@ def running(*arguments: str, **environment: str) -> Iterator[str]:
         assert time.monotonic() - started < 8
         log.seek(0)
         assert [line for line in log if '"status":5' in line or "unforeseen" in line] == []
+
+
+@dataclass
+class Export:
+    """An export that is complete: its manifest and the lines of its files."""
+
+    status: str
+    answer: httpx.Response
+    lines: dict[str, list[dict[str, Any]]]
+    """By the type that a file is said to be of, errors and deletions too."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.answer.json()
+        return found
+
+    def ids(self, resource_type: str) -> set[str]:
+        return {line["id"] for line in self.lines.get(resource_type, ())}
+
+
+def _export(client: httpx.Client, path: str, method: str = "GET", **more: Any) -> Export:
+    """Kick an export off, wait for it as a client does, and download all of it."""
+    headers = {"accept": "application/fhir+json", "prefer": "respond-async"} | more.pop("headers", {})
+    begun = client.request(method, path, headers=headers, **more)
+    assert begun.status_code == 202, begun.text
+    status = begun.headers["content-location"]
+    deadline, pause = time.monotonic() + 30, 0.02
+    while (answer := client.get(status, headers={"accept": "application/json"})).status_code == 202:
+        assert int(answer.headers["retry-after"]) > 0
+        assert time.monotonic() < deadline
+        time.sleep(pause)
+        pause = min(1.0, pause * 1.4)
+    assert answer.status_code == 200, answer.text
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for file in (file for kind in ("output", "deleted", "error") for file in answer.json()[kind]):
+        content = client.get(file["url"], headers={"accept": "application/fhir+ndjson"})
+        assert content.status_code == 200
+        assert content.text.endswith("\n")
+        found = [json.loads(line) for line in content.text.removesuffix("\n").split("\n")]
+        assert len(found) == file["count"]
+        lines.setdefault(file["type"], []).extend(found)
+    return Export(status, answer, lines)
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., Export]:
+    """Return what takes an export from kick-off to its last line."""
+    return _export
 
 
 class Bearer(httpx.Auth):

@@ -105,6 +105,17 @@ def test_a_resource_that_is_none_is_refused_with_the_place(
     assert [place] in [issue.get("expression") for issue in answer.json()["issue"]]
 
 
+def test_malformed_json_is_refused_with_line_and_column(partner: httpx.Client) -> None:
+    for body, place in (
+        ('{\n "resourceType": "Patient",\n "active": tru\n}', "line 3, column 12"),
+        ('{"resourceType": "Patient",\n "name": [{"family": "Secret"}', "line 2, column 31"),
+    ):
+        answer = partner.post("Patient", content=body, headers={"content-type": "application/fhir+json"})
+        assert answer.status_code == 400
+        assert place in answer.json()["issue"][0]["diagnostics"]
+        assert "Secret" not in answer.text
+
+
 def test_every_fault_is_said_at_once_and_no_value_is_quoted(partner: httpx.Client) -> None:
     sent = {"resourceType": "Patient", "gender": "SECRET-1", "birthDate": "SECRET-2", "SECRET": [], "name": "SECRET-3"}
     answer = partner.post("Patient", json=sent)

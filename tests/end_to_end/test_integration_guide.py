@@ -154,3 +154,57 @@ def test_the_fetch_of_node_reads_searches_and_writes(sandbox: Sandbox, patient: 
     assert said["encounters"]["body"]["total"] > 0
     assert said["observation"]["status"] == 201
     assert said["observation"]["body"]["valueQuantity"] == {"value": 72, "unit": "beats/minute"}
+
+
+BULK = """
+const { token, form, base } = JSON.parse(process.env.GUIDE);
+const granted = await fetch(token, {
+  method: "POST", headers: { "Content-Type": "application/x-www-form-urlencoded" }, body: form,
+});
+const accessToken = (await granted.json()).access_token;
+const response = await fetch(`${base}/$export?_type=Patient,Encounter,Observation`, {
+  method: "GET",
+  headers: {
+    Authorization: `Bearer ${accessToken}`,
+    Accept: "application/fhir+json",
+    Prefer: "respond-async",
+  },
+});
+const statusUrl = response.headers.get("Content-Location");
+let manifest;
+while (true) {
+  const status = await fetch(statusUrl, { headers: { Authorization: `Bearer ${accessToken}` } });
+  if (status.status === 200) { manifest = await status.json(); break; }
+  if (status.status !== 202) throw new Error(`status ${status.status}`);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+}
+const found = {};
+for (const file of manifest.output) {
+  const content = await fetch(file.url, { headers: { Authorization: `Bearer ${accessToken}` } });
+  const lines = (await content.text()).trim().split("\\n").map((line) => JSON.parse(line));
+  found[file.type] = lines.map((line) => line.id);
+}
+console.log(JSON.stringify({ status: response.status, found }));
+"""
+
+
+@with_node
+def test_the_fetch_of_node_exports_in_bulk(sandbox: Sandbox, records: dict[str, Any]) -> None:
+    start = "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    form = f"{start}&client_assertion={sandbox.assertion()}&scope=system/*.read"
+    guide = {"token": sandbox.token_url, "form": form, "base": sandbox.base_url}
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", BULK],
+        env=os.environ | {"GUIDE": json.dumps(guide)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["status"] == 202
+    assert set(said["found"]) == {"Patient", "Encounter", "Observation"}
+    for name, ids in said["found"].items():
+        given = {record["id"] for record in records.values() if record["resourceType"] == name}
+        assert given <= set(ids)
+        assert len(ids) == len(set(ids))

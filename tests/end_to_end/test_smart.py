@@ -148,7 +148,6 @@ NOW = int(time.time())
         ({"jti": ""}, "jti"),
         ({"jti": 7}, "jti"),
     ],
-    ids=str,
 )
 def test_a_signed_assertion_with_a_wrong_claim_is_told_which(
     sandbox: Sandbox, claims: dict[str, Any], named: str

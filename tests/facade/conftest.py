@@ -17,6 +17,7 @@ from toro_core.v1 import (
     Interaction,
     Metadata,
     Method,
+    OperationCapability,
     Resource,
     SearchParameterCapability,
     TypeCapability,
@@ -70,7 +71,34 @@ def _capabilities() -> GetCapabilitiesResponse:
     return GetCapabilitiesResponse(
         fhir_version="4.0.1",
         software_version="0.1.0",
-        interactions=[Interaction.INTERACTION_BATCH, Interaction.INTERACTION_TRANSACTION],
+        interactions=[
+            Interaction.INTERACTION_BATCH,
+            Interaction.INTERACTION_TRANSACTION,
+            Interaction.INTERACTION_HISTORY_SYSTEM,
+        ],
+        operations=[
+            OperationCapability(
+                code="validate",
+                definition="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+                type=True,
+                instance=True,
+                built_in=True,
+            ),
+            OperationCapability(
+                code="everything",
+                definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
+                instance=True,
+                resource_types=["Patient"],
+                built_in=True,
+            ),
+            OperationCapability(
+                code="count-notes",
+                definition="http://example.org/OperationDefinition/count-notes",
+                system=True,
+                type=True,
+                affects_state=True,
+            ),
+        ],
         types=[
             TypeCapability(
                 resource_type=name,

@@ -92,6 +92,23 @@ def test_full_exposes_all_the_core_can_do_and_nothing_more(capabilities: GetCapa
     assert "update" in policy.types["Basic"]
 
 
+async def test_histories_of_types_and_of_all_are_there_where_everything_is_exposed(
+    make_client: Callable[[Settings], httpx.AsyncClient], transport: Any, capabilities: GetCapabilitiesResponse
+) -> None:
+    transport.answers["ListVersions"] = ListVersionsResponse()
+    for able in (True, False):
+        if not able:
+            del capabilities.interactions[2:]
+            for known in capabilities.types:
+                known.interactions.remove(Interaction.INTERACTION_HISTORY_TYPE)
+        async with make_client(Settings(expose="full")) as client:
+            rest = (await client.get("/fhir/metadata")).json()["rest"][0]
+            assert ({"code": "history-system"} in rest["interaction"]) == able
+            assert all(({"code": "history-type"} in one["interaction"]) == able for one in rest["resource"])
+            for path in ("/fhir/_history", "/fhir/Patient/_history"):
+                assert (await client.get(path)).status_code == (200 if able else 405)
+
+
 def test_what_the_core_cannot_do_is_not_exposed(capabilities: GetCapabilitiesResponse) -> None:
     patient = next(known for known in capabilities.types if known.resource_type == "Patient")
     patient.interactions[:] = [Interaction.INTERACTION_READ, Interaction.INTERACTION_UPDATE]
@@ -99,8 +116,8 @@ def test_what_the_core_cannot_do_is_not_exposed(capabilities: GetCapabilitiesRes
 
 
 def test_an_operation_nobody_knows_is_an_error_in_the_settings(capabilities: GetCapabilitiesResponse) -> None:
-    with pytest.raises(SettingsError, match=r"everything"):
-        running_policy(Settings(operations=("$everything",)), capabilities)
+    with pytest.raises(SettingsError, match=r"nothing"):
+        running_policy(Settings(operations=("$nothing",)), capabilities)
 
 
 @pytest.mark.parametrize("supporting", [True, False])
@@ -131,7 +148,9 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
                 path = f"/fhir/{name}" + (
                     f"/{rest}" if rest == "_search" else rest or "" if rest is None or rest[:1] == "?" else f"/1{rest}"
                 )
-                answer = await client.request(method, path, content=b"{}" if grant in ("create", "update") else b"")
+                content = b"{}" if grant in ("create", "update") else b""
+                fhir = {"accept": "application/fhir+json"}
+                answer = await client.request(method, path, content=content, headers=fhir)
                 if name not in expected:
                     assert answer.status_code == 404, (method, path)
                     assert name not in said
@@ -153,6 +172,7 @@ async def test_every_cell_of_the_table_holds_over_http_in_both_directions(
         ("PATCH", "/fhir/Observation/1", "GET, HEAD"),
         ("PUT", "/fhir/Observation?_id=1", "GET, HEAD, POST"),
         ("GET", "/fhir/Patient/_history", ""),
+        ("GET", "/fhir/_history", ""),
         ("GET", "/fhir/Patient/_search", "POST"),
         ("PUT", "/fhir", "GET, HEAD, POST"),
         ("GET", "/fhir/_search", "POST"),
@@ -178,7 +198,9 @@ async def test_what_is_off_answers_405_with_what_is_allowed(
         "/fhir/Basic/1",
         "/fhir/patient/1",
         "/fhir/$export",
-        "/fhir/Patient/1/$everything",
+        "/fhir/Patient/$export",
+        "/fhir/$export/1",
+        "/fhir/Patient/1/$nothing",
         "/fhir/Patient/1/Basic",
         "/fhir/Encounter/1/Observation",
         "/fhir/Patient/1/_history/1/x",

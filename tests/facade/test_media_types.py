@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from toro_facade.media import FHIR_JSON, JSON, Media, accepted, format_named, is_json_body
+from toro_facade.media import (
+    FHIR_JSON,
+    FHIR_XML,
+    JSON,
+    XML,
+    Media,
+    accepted,
+    format_named,
+    is_json_body,
+    is_xml_body,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,59 @@ from toro_facade.media import FHIR_JSON, JSON, Media, accepted, format_named, is
 )
 def test_accept_chooses_by_q_then_by_precision(accept: str, media: Media | None) -> None:
     assert accepted(accept) == media
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("*/*", FHIR_JSON),
+        ("application/*", FHIR_JSON),
+        ("application/fhir+xml", FHIR_XML),
+        ("application/fhir+xml; fhirVersion=4.0", FHIR_XML),
+        ("application/fhir+xml;fhirVersion=3.0", None),
+        ("application/xml", XML),
+        ("application/fhir+xml, application/json;q=0.1", FHIR_XML),
+        ("application/fhir+json, application/fhir+xml", FHIR_JSON),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", XML),
+        ("text/html", None),
+    ],
+)
+def test_accept_chooses_xml_where_that_is_live(accept: str, media: Media | None) -> None:
+    assert accepted(accept, xml=True) == media
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("xml", b"application/fhir+xml"),
+        ("application/fhir+xml", b"application/fhir+xml"),
+        ("application/fhir xml", b"application/fhir+xml"),
+        ("application/xml", b"application/xml"),
+        ("text/xml", b"text/xml"),
+        ("json", b"application/fhir+json"),
+    ],
+)
+def test_format_names_xml_where_that_is_live(name: str, content_type: bytes) -> None:
+    media = format_named(name, xml=True)
+    assert media is not None
+    assert media.content_type == content_type + b"; charset=utf-8"
+    assert format_named("application/fhir+xml; fhirVersion=5.0", xml=True) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "taken"),
+    [
+        ("application/fhir+xml", True),
+        ("application/xml; charset=utf-8", True),
+        ("text/xml", True),
+        ("text/xml; charset=iso-8859-1", False),
+        ("application/fhir+xml; fhirVersion=3.0", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_xml_bodies_are_known_by_their_type(content_type: str, taken: bool) -> None:
+    assert is_xml_body(content_type) is taken
 
 
 @pytest.mark.parametrize(

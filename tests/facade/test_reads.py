@@ -88,10 +88,10 @@ async def test_the_media_type_is_the_one_asked_for(
     assert answer.headers["content-type"] == content_type
 
 
-@pytest.mark.parametrize(
-    ("query", "accept"), [("", "application/fhir+xml"), ("?_format=xml", "*/*"), ("", "text/html")]
-)
-async def test_what_is_not_json_is_not_acceptable(client: httpx.AsyncClient, query: str, accept: str) -> None:
+@pytest.mark.parametrize(("query", "accept"), [("", "text/turtle"), ("?_format=ttl", "*/*"), ("", "text/html")])
+async def test_what_is_neither_json_nor_xml_is_not_acceptable(
+    client: httpx.AsyncClient, query: str, accept: str
+) -> None:
     answer = await client.get(f"/fhir/Patient/1{query}", headers={"accept": accept})
     assert answer.status_code == 406
     assert answer.json()["resourceType"] == "OperationOutcome"
@@ -175,9 +175,33 @@ async def test_a_history_lists_versions_as_the_requests_that_made_them(
     assert (transport.last.page_size, transport.last.page_token) == (3, "t/+=")
 
 
-@pytest.mark.parametrize("query", ["_count=0", "_count=-1", "_count=x", "_count=1&_count=2", "_since=2020", "_at=2020"])
+@pytest.mark.parametrize(
+    "query", ["_count=0", "_count=-1", "_count=x", "_count=1&_count=2", "_since=2020&_since=2021", "_sort=x"]
+)
 async def test_a_history_refuses_what_it_cannot_honour(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/fhir/Patient/1/_history?{query}")).status_code == 400
+
+
+async def test_a_history_passes_on_what_it_is_asked_for(
+    make_client: Any, transport: Any, patient: Resource, capabilities: Any
+) -> None:
+    transport.answers["ListVersions"] = ListVersionsResponse(versions=[patient], next_page_token="t")
+    base = "https://fhir.example.org"
+    query = "_since=2024-05-06T07:08:09%2B01:00&_at=2024"
+    async with make_client(Settings(expose="full", base_url=base)) as client:
+        for path, name, resource_type in (
+            ("Patient/1/", "Patient/1", ""),
+            ("Patient/", "", "Patient"),
+            ("", "", ""),
+        ):
+            answer = await client.get(f"/fhir/{path}_history?{query}&_count=2")
+            asked = transport.last
+            assert (asked.name, asked.resource_type, asked.page_size) == (name, resource_type, 2)
+            assert (asked.since, asked.at) == ("2024-05-06T07:08:09+01:00", "2024")
+            assert asked.HasField("exposure") == (not path)
+            own, following = (link["url"] for link in answer.json()["link"])
+            assert own == f"{base}/fhir/{path}_history?_count=2&{query}"
+            assert following == f"{base}/fhir/{path}_history?_count=2&_page=t"
 
 
 @pytest.mark.parametrize(

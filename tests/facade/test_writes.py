@@ -50,7 +50,7 @@ async def test_json_is_taken_under_the_names_clients_give_it(
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("application/fhir+xml", _BODY),
+        ("text/turtle", _BODY),
         ("application/fhir+json; fhirVersion=5.0", _BODY),
         ("application/json; charset=latin1", _BODY),
         ("application/x-www-form-urlencoded", b"name=x"),
@@ -81,13 +81,18 @@ async def test_prefer_says_what_comes_back(client: httpx.AsyncClient, transport:
     assert outcome.json()["issue"][0]["severity"] == "information"
 
 
-async def test_an_update_only_if_absent_is_refused_rather_than_made_unconditional(
-    client: httpx.AsyncClient, transport: Any
+@pytest.mark.parametrize(
+    ("if_none_match", "status", "sent"),
+    [("*", 200, "*"), (' W/"3", "4"', 200, 'W/"3", "4"'), ("3", 400, None), ('W/"3",', 400, None)],
+)
+async def test_if_none_match_reaches_the_core_or_is_refused_rather_than_dropped(
+    client: httpx.AsyncClient, transport: Any, patient: Resource, if_none_match: str, status: int, sent: str | None
 ) -> None:
+    transport.answers["UpdateResource"] = UpdateResourceResponse(resource=patient)
     transport.asked.clear()
-    update = await client.put("/fhir/Patient/1", content=_BODY, headers={"if-none-match": "*"})
-    assert update.status_code == 501
-    assert transport.asked == []
+    update = await client.put("/fhir/Patient/1", content=_BODY, headers={"if-none-match": if_none_match})
+    assert update.status_code == status
+    assert [request.none_match for _, request, _ in transport.asked] == ([] if sent is None else [sent])
 
 
 @pytest.mark.parametrize(("if_match", "etag"), [('W/"3"', 'W/"3"'), ('"3"', 'W/"3"'), ("*", ""), (None, "")])

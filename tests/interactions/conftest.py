@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
@@ -24,6 +25,8 @@ from toro_core.v1 import Core, GetCapabilitiesRequest
 from toro_facade.app import create_app
 
 _KEY, _PUBLIC = new_client_key()
+_FRESH = 200
+"""Seconds after which a token is taken anew."""
 
 
 class Live:
@@ -33,6 +36,24 @@ class Live:
         self.http = http
         self.settings = settings
         self.database = database
+        self._scope = self._old = ""
+        self._since = 0.0
+
+    async def come_in(self, scope: str) -> None:
+        """Send a token of this scope from now on."""
+        self._scope, self._since = scope, time.monotonic()
+        self._old = self.http.headers.get("authorization", "")
+        self.http.headers["authorization"] = f"Bearer {await self.token(scope)}"
+
+    async def renew(self, request: httpx.Request) -> None:
+        """Send a new token where the one in use has grown old: a proof on a busy machine takes longer than it lives."""
+        if not self._since or request.url.path == "/auth/token":
+            return
+        used = request.headers["authorization"]
+        if time.monotonic() - self._since > _FRESH and used == self.http.headers["authorization"]:
+            await self.come_in(self._scope)
+        if used == self._old:
+            request.headers["authorization"] = self.http.headers["authorization"]
 
     async def token(self, scope: str) -> str:
         key = read_private_key(json.dumps(_KEY).encode())
@@ -80,7 +101,8 @@ async def _live(
         transport = httpx.ASGITransport(create_app(core, settings, capabilities))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080", timeout=60) as http:
             found = Live(http, settings, database)
-            http.headers["authorization"] = f"Bearer {await found.token(scope)}"
+            http.event_hooks["request"].append(found.renew)
+            await found.come_in(scope)
             yield found
 
 

@@ -391,7 +391,28 @@ async def test_entries_may_do_what_is_published_and_nothing_else(open_live: Open
             {"code": "batch"},
             {"code": "transaction"},
         ]
-        assert statement["patchFormat"] == ["application/json-patch+json", "application/fhir+json"]
+        assert statement["patchFormat"] == [
+            "application/json-patch+json",
+            "application/fhir+json",
+            "application/fhir+xml",
+        ]
+
+
+async def test_what_is_wrong_with_several_entries_is_said_at_once(live: Live) -> None:
+    claims = {"profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"]}
+    nameless = _entry("POST", "Patient", {"resourceType": "Patient", "meta": claims})
+    answer = await _post(live, "transaction", _entry("POST", "Patient", _patient()), nameless, nameless)
+    assert answer.status_code == 422
+    places = [issue["expression"][0] for issue in answer.json()["issue"] if issue["severity"] == "error"]
+    assert {"Bundle.entry[1].resource.name", "Bundle.entry[2].resource.name"} <= set(places)
+    assert not any(place.startswith("Bundle.entry[0]") for place in places)
+    broken = _entry("POST", "Patient", {"resourceType": "Patient", "gender": "Secret", "active": "Secret"})
+    answer = await _post(live, "transaction", nameless, *[broken] * 80)
+    assert answer.status_code == 400
+    issues = answer.json()["issue"]
+    assert (len(issues), issues[-1]["code"]) == (101, "incomplete")
+    assert all(issue["severity"] == "error" for issue in issues[:-1])
+    assert "Secret" not in answer.text
 
 
 async def test_batch_and_transaction_are_exposed_by_name(open_live: OpenLive) -> None:

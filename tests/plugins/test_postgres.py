@@ -9,26 +9,30 @@ from typing import Any
 
 import pytest
 
-from toro_core.errors import StorageBusy, TooCostly, Unsupported
-from toro_core.plugins import open_storage
+from toro_core.errors import StorageBusy, StorageError, TooCostly, Unsupported
+from toro_core.plugins import open_storage, upkeep
 from toro_core.search.plan import AllOf, AnyOf, Compartment, SearchPlan, SortKey, Text, Token, Uri
 from toro_core.storage import (
     DateRow,
     Explains,
+    GivesScratch,
     HistoryPlan,
     Indexed,
     NumberRow,
     OrderRow,
     Rows,
+    Schema,
     Storage,
     StringRow,
     TokenRow,
+    Upgrades,
     UriRow,
 )
 from toro_core.testing import StorageConformance
 from toro_core.testing.durability import Reopen
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_postgres import open_postgres
+from toro_postgres.schema import MIGRATIONS
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -227,3 +231,37 @@ async def test_a_plan_is_explained_without_its_values(new_postgres: Callable[[],
         assert "reads one list in the order of the answer" in said
         assert "FROM posting x" in said
         assert "secret" not in said
+
+
+async def test_an_older_schema_is_refused_until_it_is_upgraded(
+    new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_postgres()
+    keeper = upkeep(url)
+    assert isinstance(keeper, Upgrades)
+    with pytest.raises(Unsupported, match="no tables"):
+        await keeper.schema(url)
+    async with open_postgres(url) as storage:
+        await storage.commit([write("a")])
+    assert await keeper.schema(url) == Schema(found=1, known=1)
+    monkeypatch.setattr("toro_postgres.schema.MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE later (n integer)",)))
+    monkeypatch.setattr("toro_postgres.schema.SCHEMA_VERSION", 2)
+    with pytest.raises(Unsupported, match=r"schema 1 .*toro storage upgrade"):
+        async with open_postgres(url):
+            pass
+    await keeper.upgrade(url)
+    async with open_postgres(url) as storage:
+        assert (await storage.read(key("a"))).version == 1
+
+
+async def test_scratch_areas_lie_beside_and_go_again(new_postgres: Callable[[], str]) -> None:
+    url = new_postgres()
+    keeper = upkeep(url)
+    assert isinstance(keeper, GivesScratch)
+    async with open_postgres(url) as storage:
+        async with keeper.scratch(url) as scratch, open_postgres(scratch) as other:
+            await other.commit([write("a")])
+        assert await storage.read_many([key("a")]) == [None]
+    with pytest.raises(StorageError):
+        async with open_postgres(scratch):
+            pass

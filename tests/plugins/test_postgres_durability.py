@@ -105,7 +105,7 @@ async def test_a_killed_server_process_loses_nothing_and_writes_nothing_twice(
         clients = asyncio.gather(*(client(f"c{n}") for n in range(4)))
         for _ in range(2):
             count = len(answered)
-            while len(answered) < count + 10:  # noqa: ASYNC110 - the clients have more to do than to tell
+            while len(answered) < count + 10:
                 await asyncio.sleep(0.01)
             # The server takes all of its processes down with the one, and comes back.
             with psycopg.connect(own_postgres.url) as connection:

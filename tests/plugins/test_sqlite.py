@@ -1,5 +1,3 @@
-# ruff: noqa: ASYNC240 - a test may look at its few files
-
 from __future__ import annotations
 
 import asyncio
@@ -7,8 +5,7 @@ import contextlib
 import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +13,8 @@ import pytest
 from toro_core.errors import Damaged, StorageBusy, StorageFull, TooCostly, Unsupported
 from toro_core.plugins import open_storage
 from toro_core.search.plan import AllOf, AnyOf, Ids, SearchPlan, SortKey, Text, Token
-from toro_core.storage import OrderRow, ReferenceRow, Rows, Storage, StringRow, TokenRow
+from toro_core.storage import OrderRow, ReferenceRow, Rows, ScanPlan, Storage, StringRow, TokenRow
 from toro_core.testing import StorageConformance
-from toro_core.testing.durability import Reopen
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_sqlite import open_sqlite
 
@@ -30,8 +26,24 @@ class TestSqlite(StorageConformance):
             yield storage
 
     @pytest.fixture
-    def reopen(self, tmp_path: Path) -> Reopen:
-        return partial(open_sqlite, f"sqlite:///{tmp_path}/again.db")
+    def url(self, tmp_path: Path) -> Iterator[str]:
+        path = tmp_path / "again.db"
+        yield f"sqlite:///{path}"
+        if not (tmp_path / "damaged").exists():
+            connection = sqlite3.connect(path)
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            connection.close()
+
+    @pytest.fixture
+    def damage(self, tmp_path: Path) -> Callable[[], None]:
+        def overwrite_pages() -> None:
+            path = tmp_path / "again.db"
+            data = bytearray(path.read_bytes())
+            data[8192 * 2 :] = b"\xa5" * len(data[8192 * 2 :])
+            path.write_bytes(data)
+            (tmp_path / "damaged").touch()
+
+        return overwrite_pages
 
 
 def _mode(path: Path) -> int:
@@ -110,18 +122,6 @@ async def test_what_is_not_a_database_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(Damaged):
         async with open_sqlite(f"sqlite:///{tmp_path}/text.db"):
             pass
-
-
-async def test_overwritten_pages_are_not_served(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/toro.db"
-    async with open_sqlite(url) as storage:
-        await storage.commit([write(f"r{n}", note="x" * 500) for n in range(500)])
-    data = bytearray((tmp_path / "toro.db").read_bytes())
-    data[8192 * 2 :] = b"\xa5" * len(data[8192 * 2 :])
-    (tmp_path / "toro.db").write_bytes(data)
-    with pytest.raises(Damaged):
-        async with open_sqlite(url) as storage:
-            await storage.read_many([key(f"r{n}") for n in range(500)])
 
 
 async def test_a_lock_that_is_not_released_is_said_to_be_busy(tmp_path: Path) -> None:
@@ -278,3 +278,14 @@ async def test_many_versions_keep_one_set_of_index_rows(tmp_path: Path) -> None:
         counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]  # noqa: S608
         assert counts == [0] * 6
         connection.close()
+
+
+async def test_a_long_row_of_deletions_is_read_in_batches_too(tmp_path: Path) -> None:
+    async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
+        for n in range(40):
+            await storage.commit([write(f"{n}")])
+            await storage.commit([delete(f"{n}")])
+        plan = ScanPlan(as_of=(await storage.watermark()).seq, max_bytes=1000)
+        batches = [len(batch) async for batch in storage.scan(plan)]
+        assert sum(batches) == 40
+        assert max(batches) < 40

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,30 +14,9 @@ from typing import Any, ClassVar
 import pytest
 
 from toro_core.search.plan import SearchPlan, Token
-from toro_core.storage import HistoryPlan, Key, Rows, Storage, TokenRow
-from toro_core.testing.making import TYPE, found, key, walk, write
+from toro_core.storage import HistoryPlan, Key, Rows, TokenRow
+from toro_core.testing.making import TYPE, found, write
 from toro_sqlite import open_sqlite
-
-# Writes three resources a commit, from eight tasks, and says which commits were answered.
-_WRITER = """
-import asyncio, sys
-from toro_core.storage import Rows, TokenRow
-from toro_core.testing.making import write
-from toro_sqlite import open_sqlite
-
-async def client(storage, name):
-    for n in range(100_000):
-        commit = f"{name}-{n}"
-        rows = Rows(tokens=(TokenRow("tag", "", commit), TokenRow("tag", "", "all")))
-        await storage.commit([write(f"{commit}-{part}", rows, note="x" * 400) for part in range(3)] + [write("shared", rows)])
-        print(commit, flush=True)
-
-async def main(url, name):
-    async with open_sqlite(url) as storage:
-        await asyncio.gather(*(client(storage, f"{name}{n}") for n in range(8)))
-
-asyncio.run(main(sys.argv[1], sys.argv[2]))
-"""
 
 # Makes versions of one resource beside another process that does the same.
 _SHARER = """
@@ -61,40 +39,6 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 def _start(*args: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-async def _check(storage: Storage, answered: set[str]) -> None:
-    parts: dict[str, set[str]] = {}
-    ids = await walk(storage, SearchPlan(type=TYPE, criterion=Token(param="tag", code="all"), limit=500))
-    for id in ids:
-        commit, _, part = id.rpartition("-")
-        parts.setdefault(commit, set()).add(part)
-    parts.pop("", None)
-    assert answered <= parts.keys(), "an answered commit is lost"
-    assert all(each == {"0", "1", "2"} for each in parts.values()), "a commit is half there"
-    for commit in list(answered)[:20]:
-        plan = SearchPlan(type=TYPE, criterion=Token(param="tag", code=commit))
-        assert await found(storage, plan) - {"shared"} == {f"{commit}-{part}" for part in range(3)}
-    shared = await storage.read(key("shared"))
-    assert shared.version == len(parts)
-
-
-async def test_after_kill_9_every_answered_commit_is_there_and_none_is_half_there(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/toro.db"
-    answered: set[str] = set()
-    for name, lines in (("a", 1), ("b", 40), ("c", 300)):
-        process = _start(_WRITER, url, name)
-        assert process.stdout is not None
-        answered |= {process.stdout.readline().strip() for _ in range(lines)}
-        process.send_signal(signal.SIGKILL)
-        rest, _ = process.communicate()
-        # The last line may be cut off.
-        answered |= set(rest[: rest.rfind("\n") + 1].split())
-        async with open_sqlite(url) as storage:
-            await _check(storage, answered)
-        connection = sqlite3.connect(tmp_path / "toro.db")
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        connection.close()
 
 
 class _Watched(sqlite3.Connection):

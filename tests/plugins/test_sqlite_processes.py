@@ -64,3 +64,17 @@ async def test_conditional_creates_of_two_processes_leave_one_resource_for_each_
         for n in range(identifiers):
             plan = SearchPlan(type="Patient", criterion=Token(param="identifier", system="", code=str(n)))
             assert await storage.count(plan) == 1
+
+
+async def test_opening_a_database_a_second_time_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/toro.db"
+    async with open_sqlite(url) as storage:
+        await storage.put_state("a", b"1")
+        async with open_sqlite(url):
+            pass
+        # another process that found no locks would remove the log of the first when it leaves
+        program = (sys.executable, "-c", _PROCESS, url, "c", "1", "1")
+        process = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE)
+        await process.communicate(b"go\n")
+        async with open_sqlite(url) as again:
+            assert await again.list_state("a")

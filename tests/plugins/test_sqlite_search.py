@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ from toro_core.testing.making import TYPE, create, delete, found, key, walk, wri
 from toro_sqlite import open_sqlite
 from toro_sqlite.schema import SCHEMA_VERSION
 from toro_sqlite.storage import SqliteStorage
+from toro_sqlite.upkeep import SqliteUpkeep
 
 _DAY = 86_400_000_000
 _VILE = ("x' OR 1=1; --", "NULL", "?1", ":low", "@rid", "@sort", "%_", "rid) UNION SELECT json FROM version --")
@@ -287,6 +289,29 @@ async def test_dates_are_found_by_the_order_only_while_all_that_have_a_place_in_
     await check("never", "placed", "now")
 
 
+async def test_two_that_write_do_not_forget_each_others_dates(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/toro.db"
+
+    async def check(storages: Iterable[Storage], late: set[str], issued: set[str]) -> None:
+        for one in storages:
+            plan = SearchPlan(type=TYPE, criterion=Period(param="date", prefix="gt", low=240, high=250))
+            assert await found(one, plan) == late
+            plan = SearchPlan(type=TYPE, criterion=Period(param="issued", prefix="le", low=200, high=201))
+            assert await found(one, plan) == issued
+
+    near, far = (DateRow("date", 100, 103),), (DateRow("date", 50, 300),)
+    async with open_sqlite(url) as first, open_sqlite(url) as second:
+        # The first of a type says which dates all of it have; both writers see such a first one.
+        await create(first, {"gone": Rows(sort=100, dates=near)})
+        await first.commit([delete("gone")])
+        await create(second, {"issued": Rows(sort=100, dates=(*near, DateRow("issued", 100, 101)))})
+        await create(first, {"near": Rows(sort=100, dates=near)})
+        await check((first, second), set(), {"issued"})
+        await create(second, {"far": Rows(sort=100, dates=far)})
+        await create(first, {"nearer": Rows(sort=100, dates=(DateRow("date", 101, 104),))})
+        await check((first, second), {"far"}, {"issued"})
+
+
 async def test_too_many_to_sort_are_refused(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toro_sqlite.keyed._MOST", 20)
     await create(storage, {f"r{n}": Rows(sort=1, orders=(OrderRow("key", n, n),)) for n in range(25)})
@@ -302,6 +327,7 @@ async def test_a_database_of_schema_1_is_migrated_and_indexed_again(tmp_path: Pa
     async with open_sqlite(f"sqlite:///{path}") as storage:
         await create(storage, {"a": Rows(tokens=(TokenRow("code", "", "x"),)), "b": Rows()})
     _to_schema_1(path)
+    await SqliteUpkeep().upgrade(f"sqlite:///{path}")
     async with open_sqlite(f"sqlite:///{path}") as storage:
         value = SearchPlan(type=TYPE, criterion=Number(param="value", prefix="eq", low=1, high=2))
         code = SearchPlan(type=TYPE, criterion=Token(param="code", code="x"))
@@ -336,6 +362,7 @@ async def test_a_database_of_schema_2_is_migrated_and_answers_as_before(tmp_path
     with sqlite3.connect(path) as connection:
         connection.executescript(Path(__file__).with_name("schema_2.sql").read_text())
     connection.close()
+    await SqliteUpkeep().upgrade(f"sqlite:///{path}")
     async with open_sqlite(f"sqlite:///{path}") as storage:
         record = await storage.get_state("kept")
         assert record is not None
@@ -437,6 +464,23 @@ def _heavy(n: int, size: int) -> Any:
         orders=(OrderRow("key", n % 3, n % 3),),
     )
     return write(f"r{n}", rows, note="x" * size)
+
+
+async def test_a_search_that_takes_long_moves_to_a_thread_wherever_it_is_stopped(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Groups are looked at in Python inside a statement, and the names in them are looked up by statements of their own.
+    rows = {
+        f"r{n}": Rows(groups=(GroupRow("group", Rows(tokens=(TokenRow("code", f"system-{n}", "x"),))),))
+        for n in range(40)
+    }
+    await create(storage, rows)
+    plan = SearchPlan(type=TYPE, criterion=Composite(param="group", criteria=(Token(param="code", code="x"),)))
+    monkeypatch.setattr("toro_sqlite.readers._INLINE_STEPS", 7)
+    for looks in range(60):
+        ticks = iter((*(0.0,) * (looks + 1), 9.0))
+        monkeypatch.setattr("toro_sqlite.readers.time", SimpleNamespace(monotonic=lambda ticks=ticks: next(ticks, 0.0)))
+        assert await storage.count(plan) == 40
 
 
 async def test_searches_side_by_side_ask_their_own_questions(storage: Storage) -> None:

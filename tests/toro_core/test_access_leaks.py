@@ -26,24 +26,32 @@ from toro_core.settings import Settings
 from toro_core.storage import Key, Storage, Write
 from toro_core.v1 import (
     CallError,
+    CommitBundleRequest,
     Content,
     Core,
     CreateResourceRequest,
+    DeleteResourceRequest,
     ExchangeAssertionRequest,
+    FetchEverythingRequest,
     FetchResourceRequest,
+    GenerateDocumentRequest,
     GetResourceRequest,
     ListVersionsRequest,
     Metadata,
+    PatchFormat,
+    PatchResourceRequest,
     Resource,
     SearchParameter,
     SearchResourcesRequest,
     UpdateResourceRequest,
+    WatchResourcesRequest,
 )
 
 SYSTEM = "http://terminology.hl7.org/CodeSystem/observation-category"
 CATEGORIES = ("laboratory", "vital-signs")
 STATUSES = ("final", "amended")
 PATIENTS = ("Patient/p1", "Patient/p2")
+COMPOSITIONS = ["Composition/c1", "Composition/c2"]
 IDS = [f"Observation/o{number}" for number in range(8)] + [*PATIENTS, "Observation/absent", "Patient/absent"]
 CONSTRAINTS: dict[str, Callable[[dict[str, Any]], bool]] = {
     f"category={SYSTEM}|laboratory": lambda r: "laboratory" in codes(r),
@@ -74,6 +82,20 @@ def observation(id: str, category: str, status: str, patient: str) -> dict[str, 
     }
 
 
+def composition(id: str, patient: str, *entries: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Composition",
+        "id": id,
+        "status": STATUSES[0],
+        "type": {"text": "x"},
+        "subject": {"reference": patient},
+        "date": "2024",
+        "author": [{"reference": patient}],
+        "title": "x",
+        "section": [{"title": "x", "entry": [{"reference": name} for name in entries]}],
+    }
+
+
 @dataclass
 class World:
     """A core with a known content, and every version that was ever stored."""
@@ -82,7 +104,7 @@ class World:
     core: Core
     settings: Settings
     key: bytes
-    truth: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    truth: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     async def come_in(self, *scopes: str) -> tuple[Metadata, tuple[str, ...]]:
         """Return the metadata of a caller with these scopes, and which of them count."""
@@ -121,6 +143,8 @@ async def fill(world: World) -> None:
         for moved in ((0,), (1,), (0, 1), (1, 0))[number % 4]:
             id, patient = name.partition("/")[2], PATIENTS[number // 4]
             put.append(observation(id, CATEGORIES[moved], STATUSES[number % 2], patient))
+    put.append(composition("c1", PATIENTS[0], IDS[0], IDS[1]))
+    put.append(composition("c2", PATIENTS[1], IDS[5]))
     for resource in put:
         await write(world, metadata, f"{resource['resourceType']}/{resource['id']}", resource)
     for name in IDS[4:8:3]:
@@ -191,9 +215,29 @@ searches = st.dictionaries(
         }
     )
 )
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "_id": st.sampled_from(["o0", "o1", "o2", "o6", "absent"]),
+        "status": st.sampled_from(STATUSES),
+        "category": st.sampled_from(CATEGORIES),
+    },
+).filter(bool)
+READS = [
+    "Observation/o1",
+    "Observation/o2/_history/1",
+    "Observation/o3/_history",
+    "Observation/_history",
+    "Patient/p1",
+    "Patient/_history?_since=2020",
+    "Patient?_id=p2",
+    "Observation?status=final",
+]
 calls = st.one_of(
     st.tuples(st.just("get"), st.sampled_from(IDS), st.sampled_from(["", "1", "2", "3"])),
     st.tuples(st.just("fetch"), st.sampled_from(IDS), st.sampled_from(["", "1", "2"])),
+    st.tuples(st.just("everything"), st.sampled_from([*PATIENTS, "Patient/absent"]), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("document"), st.sampled_from([*COMPOSITIONS, "Composition/absent"])),
     st.tuples(st.just("versions"), st.sampled_from(IDS), st.sampled_from([1, 1, 2, 0])),
     st.tuples(st.just("search"), st.sampled_from(["Observation", "Patient"]), searches),
     st.tuples(st.just("search"), st.just("Observation"), st.just({"_count": "1"})),
@@ -204,6 +248,14 @@ calls = st.one_of(
         st.sampled_from(["", 'W/"1"', 'W/"2"']),
     ),
     st.tuples(st.just("create"), st.sampled_from(CATEGORIES), st.sampled_from(STATUSES), st.sampled_from(PATIENTS)),
+    st.tuples(st.just("delete"), st.sampled_from(IDS[:8]), st.sampled_from(["", "", 'W/"1"'])),
+    st.tuples(st.just("patch"), st.sampled_from(IDS[:8]), st.sampled_from(STATUSES)),
+    st.tuples(st.just("conditional create"), conditions, st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("conditional update"), conditions, st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("conditional delete"), conditions),
+    st.tuples(st.just("bundle"), st.lists(st.sampled_from(READS), min_size=1, max_size=4), st.sampled_from(CATEGORIES)),
+    st.tuples(st.just("histories"), st.sampled_from(["", "Observation", "Patient"]), st.sampled_from([0, 0, 7])),
+    st.tuples(st.just("watch"), st.sampled_from([(), (), ("Observation",), ("Patient", "Observation")])),
 )
 
 
@@ -214,6 +266,26 @@ def test_nothing_outside_the_grants_comes_back(
 ) -> None:
     runner, made_world = world
     runner.run(explore(made_world, scopes, asked))
+
+
+some_observations = st.builds(
+    "system/Observation.{}{}".format,
+    st.sampled_from(["r", "rs", "cruds"]),
+    st.sampled_from(["", *(f"?{constraint}" for constraint in CONSTRAINTS if "gender" not in constraint)]),
+)
+gathered = st.one_of(
+    st.tuples(st.just("everything"), st.sampled_from(PATIENTS), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("document"), st.sampled_from(COMPOSITIONS)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scopes=st.lists(some_observations, max_size=2), asked=st.lists(gathered, min_size=2, max_size=4))
+def test_nothing_outside_the_grants_is_gathered(
+    world: tuple[asyncio.Runner, World], scopes: list[str], asked: list[tuple[Any, ...]]
+) -> None:
+    runner, made_world = world
+    runner.run(explore(made_world, ["system/Patient.rs", "system/Composition.rs", *scopes], asked))
 
 
 async def explore(world: World, scopes: list[str], asked: list[tuple[Any, ...]]) -> None:
@@ -249,6 +321,40 @@ async def probe_fetch(world: World, metadata: Metadata, granted: tuple[str, ...]
     async for part in world.core.FetchResource(request, metadata=metadata):
         if part.resource.name:
             judge(world, granted, "r", part.resource)
+
+
+async def probe_everything(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, size: int) -> None:
+    token, names = "", []
+    while True:
+        request = FetchEverythingRequest(name=name, page_size=size, page_token=token)
+        async for part in world.core.FetchEverything(request, metadata=metadata):
+            token = part.next_page_token
+            for entry in part.entries:
+                names.append(entry.resource.name)
+                judge(world, granted, "r", entry.resource)
+                judge(world, granted, "s", entry.resource)
+                shown = world.truth[entry.resource.name, entry.resource.etag]
+                assert entry.resource.name == name or shown["subject"]["reference"] == name
+        if not token:
+            break
+    assert name in names
+    assert len(names) == len(set(names))
+    current: dict[str, dict[str, Any]] = {}
+    for (of, _), body in world.truth.items():
+        current[of] = body
+    gone = {IDS[4], IDS[7]}
+    ours = {of for of, body in current.items() if body.get("subject") == {"reference": name} and of not in gone}
+    ours = {of for of in ours if all(allowed(granted, letter, current[of]) for letter in "rs")}
+    assert {of for of in ours if of in IDS or of in COMPOSITIONS} <= set(names)
+
+
+async def probe_document(world: World, metadata: Metadata, granted: tuple[str, ...], name: str) -> None:
+    request = GenerateDocumentRequest(name=name)
+    answer = await world.core.GenerateDocument(request, metadata=metadata)
+    entries = [entry["resource"] for entry in json.loads(answer.json)["entry"]]
+    assert f"{entries[0]['resourceType']}/{entries[0]['id']}" == name
+    for shown in entries:
+        assert allowed(granted, "r", shown), (granted, shown["id"])
 
 
 async def probe_versions(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, size: int) -> None:
@@ -312,7 +418,190 @@ async def probe_create(world: World, metadata: Metadata, granted: tuple[str, ...
     await world.storage.commit([Write(key=Key(*stored.name.split("/")), body=None)])  # the next examples start alike
 
 
+async def current(world: World, name: str) -> dict[str, Any] | None:
+    """Return what is stored by now."""
+    [stored] = await world.storage.read_many([Key(*name.split("/"))])
+    return None if stored is None or stored.deleted else json.loads(stored.json)
+
+
+async def restore(world: World, name: str, body: dict[str, Any]) -> None:
+    """Bring back what was deleted, so that the next examples start alike."""
+    metadata, _ = await world.come_in("system/*.cruds")
+    await write(world, metadata, name, {member: value for member, value in body.items() if member != "meta"})
+
+
+async def judge_deletions(
+    world: World, granted: tuple[str, ...], before: dict[str, dict[str, Any] | None], deletions: Any, permissions: str
+) -> None:
+    for gone in deletions:
+        body = before[gone.name]
+        assert body, "what was not there is not deleted"
+        for permission in permissions:
+            assert allowed(granted, permission, body)
+        assert not gone.json
+        await restore(world, gone.name, body)
+    for name, body in before.items():
+        assert await current(world, name) is not None or body is None
+
+
+async def probe_delete(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, etag: str) -> None:
+    before = {name: await current(world, name)}
+    answer = await world.core.DeleteResource(DeleteResourceRequest(name=name, etag=etag), metadata=metadata)
+    await judge_deletions(world, granted, before, answer.deletions, "d")
+
+
+async def probe_conditional_delete(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str]
+) -> None:
+    before = {name: await current(world, name) for name in IDS[:8]}
+    request = DeleteResourceRequest(name="Observation", conditions=searched(given), allow_multiple=True)
+    answer = await world.core.DeleteResource(request, metadata=metadata)
+    await judge_deletions(world, granted, before, answer.deletions, "ds")
+
+
+async def probe_patch(world: World, metadata: Metadata, granted: tuple[str, ...], name: str, status: str) -> None:
+    before = await current(world, name)
+    patch = json.dumps([{"op": "replace", "path": "/status", "value": status}]).encode()
+    request = PatchResourceRequest(
+        name=name, format=PatchFormat.PATCH_FORMAT_JSON, patch=patch, content=Content.CONTENT_FULL
+    )
+    stored = (await world.core.PatchResource(request, metadata=metadata)).resource
+    assert before
+    assert allowed(granted, "u", before)
+    world.note(stored)
+    assert allowed(granted, "u", world.truth[stored.name, stored.etag])
+
+
+def searched(given: dict[str, str]) -> list[SearchParameter]:
+    return [SearchParameter(code=code, values=[value]) for code, value in given.items()]
+
+
+async def probe_conditional_create(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str], category: str
+) -> None:
+    body = observation("any", category, STATUSES[0], PATIENTS[0])
+    request = CreateResourceRequest(
+        resource_type="Observation",
+        json=json.dumps(body).encode(),
+        conditions=searched(given),
+        content=Content.CONTENT_FULL,
+    )
+    answer = await world.core.CreateResource(request, metadata=metadata)
+    if answer.created:
+        await judge_new(world, granted, answer.resource)
+    else:
+        judge(world, granted, "s", answer.resource)
+
+
+async def probe_conditional_update(
+    world: World, metadata: Metadata, granted: tuple[str, ...], given: dict[str, str], category: str
+) -> None:
+    before = {name: await current(world, name) for name in IDS[:8]}
+    body = observation("any", category, STATUSES[1], PATIENTS[1])
+    del body["id"]
+    request = UpdateResourceRequest(
+        name="Observation",
+        json=json.dumps(body).encode(),
+        conditions=searched(given),
+        content=Content.CONTENT_FULL,
+    )
+    answer = await world.core.UpdateResource(request, metadata=metadata)
+    if answer.created:
+        await judge_new(world, granted, answer.resource)
+        return
+    old = before[answer.resource.name]
+    assert old
+    assert allowed(granted, "s", old)
+    assert allowed(granted, "u", old)
+    world.note(answer.resource)
+    assert allowed(granted, "u", world.truth[answer.resource.name, answer.resource.etag])
+
+
+async def judge_new(world: World, granted: tuple[str, ...], stored: Resource) -> None:
+    world.note(stored)
+    assert allowed(granted, "c", world.truth[stored.name, stored.etag])
+    await world.storage.commit([Write(key=Key(*stored.name.split("/")), body=None)])
+
+
+async def probe_bundle(
+    world: World, metadata: Metadata, granted: tuple[str, ...], urls: list[str], category: str
+) -> None:
+    """Read in a batch, and update what another may hide."""
+    old = await current(world, IDS[2])
+    body = observation(IDS[2].partition("/")[2], category, STATUSES[0], PATIENTS[0])
+    entries: list[dict[str, Any]] = [{"request": {"method": "GET", "url": url}} for url in urls]
+    entries.append({"resource": body, "request": {"method": "PUT", "url": IDS[2]}})
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    request = CommitBundleRequest(json=json.dumps(bundle).encode(), content=Content.CONTENT_FULL)
+    answer = await world.core.CommitBundle(request, metadata=metadata)
+    *reads, written = answer.results
+    if written.HasField("resource"):
+        assert old
+        assert allowed(granted, "u", old)
+        world.note(written.resource)
+        assert allowed(granted, "u", world.truth[IDS[2], written.resource.etag])
+    for url, result in zip(urls, reads, strict=True):
+        for entry in result.search.entries:
+            judge(world, granted, "s", entry.resource)
+        for version in result.versions.versions:
+            judge(world, granted, "r" if url.count("/") > 1 else "s", version)
+        if result.HasField("resource"):
+            judge(world, granted, "r", result.resource)
+
+
+def versions_seen(world: World, granted: tuple[str, ...], types: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Return every version with content that has to be seen."""
+    return {
+        version
+        for version, body in world.truth.items()
+        if body["resourceType"] in types and allowed(granted, "s", body)
+    }
+
+
+async def probe_histories(
+    world: World, metadata: Metadata, granted: tuple[str, ...], resource_type: str, size: int
+) -> None:
+    request = ListVersionsRequest(resource_type=resource_type, page_size=size)
+    seen: list[tuple[str, str]] = []
+    while True:
+        answer = await world.core.ListVersions(request, metadata=metadata)
+        for found in answer.versions:
+            judge(world, granted, "s", found)
+            seen.append((found.name, found.etag))
+        if not answer.next_page_token:
+            break
+        request.page_token = answer.next_page_token
+    assert len(seen) == len(set(seen))
+    assert set(seen) >= versions_seen(world, granted, (resource_type,) if resource_type else ("Observation", "Patient"))
+
+
+async def probe_watch(world: World, metadata: Metadata, granted: tuple[str, ...], types: tuple[str, ...]) -> None:
+    expected = versions_seen(world, granted, types or ("Observation", "Patient"))
+    watch = world.core.WatchResources(WatchResourcesRequest(after=0, resource_types=types), metadata=metadata)
+    seen: set[tuple[str, str]] = set()
+    try:
+        async with asyncio.timeout(10 if expected else 0.02):
+            while not (expected and seen >= expected):
+                for found in (await anext(watch)).changes:
+                    judge(world, granted, "s", found)
+                    seen.add((found.name, found.etag))
+    except TimeoutError:
+        assert not expected
+    finally:
+        await watch.aclose()  # type: ignore[attr-defined]  # transports give generators
+
+
 PROBES: dict[str, Any] = {
+    "bundle": probe_bundle,
+    "conditional create": probe_conditional_create,
+    "conditional delete": probe_conditional_delete,
+    "conditional update": probe_conditional_update,
+    "delete": probe_delete,
+    "document": probe_document,
+    "everything": probe_everything,
+    "histories": probe_histories,
+    "patch": probe_patch,
+    "watch": probe_watch,
     "create": probe_create,
     "fetch": probe_fetch,
     "get": probe_get,
@@ -322,15 +611,28 @@ PROBES: dict[str, Any] = {
 }
 
 
+_OF_CONDITIONS = {"INSUFFICIENT_SCOPE", "INVALID_SEARCH", "MULTIPLE_MATCHES"}
+REFUSALS = {
+    "conditional create": _OF_CONDITIONS,
+    "conditional delete": _OF_CONDITIONS,
+    "conditional update": _OF_CONDITIONS | {"RESOURCE_NOT_FOUND"},
+    "create": {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"},
+    "histories": {"INSUFFICIENT_SCOPE"},
+    "search": {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"},
+    "watch": {"INSUFFICIENT_SCOPE"},
+}
+"""What calls that name no resource may be refused for."""
+
+
 async def judge_refusal(
     world: World, metadata: Metadata, granted: tuple[str, ...], error: CallError, call: str, *arguments: Any
 ) -> None:
     """What is hidden is refused as the absent is, and what may be seen is not refused for want of a scope."""
-    if call in ("create", "search"):
-        assert error.reason in {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"}
+    if call in REFUSALS:
+        assert error.reason in REFUSALS[call]
         return
     name, *rest = arguments
-    permission = "u" if call == "update" else "r"
+    permission = {"update": "u", "patch": "u", "delete": "d"}.get(call, "r")
     ours = any(of == name and allowed(granted, permission, body) for (of, _), body in world.truth.items())
     if ours:
         return

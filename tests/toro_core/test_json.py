@@ -71,6 +71,9 @@ def test_the_place_of_an_error_is_named() -> None:
     with pytest.raises(InvalidJson, match="line 3, column 7") as caught:
         loads('{\n "ä": 1,\n "ö": x\n}'.encode())
     assert caught.value.reason == "INVALID_JSON"
+    for data, place in ((b'{\n "a": tru\n}', "line 2, column 7"), (b'{"a":\n[1', "line 2, column 3"), (b"{", "line 1")):
+        with pytest.raises(InvalidJson, match=place):
+            loads(data)
     with pytest.raises(InvalidJson, match="not UTF-8 at line 2, column 6"):
         loads(b'{\n"a":"\xe4"}')
 

@@ -68,6 +68,8 @@ async def test_reflection_names_every_service(service: Service, settings: Settin
             "grpc.reflection.v1alpha.ServerReflection",
             "toro.v1.CapabilityService",
             "toro.v1.ClientService",
+            "toro.v1.ExportService",
+            "toro.v1.OperationService",
             "toro.v1.ResourceService",
         }
 

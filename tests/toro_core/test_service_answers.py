@@ -258,7 +258,11 @@ async def test_capabilities_name_every_type_and_what_works(core: Core) -> None:
     assert len(types) > 140
     assert answer.fhir_version == "4.0.1"
     assert set(answer.storage_capabilities) >= {"transactions", "history"}
-    system = {Interaction.INTERACTION_BATCH, Interaction.INTERACTION_TRANSACTION}
+    system = {
+        Interaction.INTERACTION_BATCH,
+        Interaction.INTERACTION_TRANSACTION,
+        Interaction.INTERACTION_HISTORY_SYSTEM,
+    }
     assert set(answer.interactions) == system
     assert set(types["Patient"].interactions) == set(Interaction.values()) - system - {0}
     codes = {one.code: one for one in types["Observation"].search_parameters}

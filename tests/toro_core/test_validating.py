@@ -160,3 +160,21 @@ async def test_a_stored_resource_is_judged_and_its_update_and_deletion_as_allowe
     with pytest.raises(CallError) as caught:
         await judged(await partner.may("system/Patient.c"), resource_type="Observation", json=body)
     assert caught.value.reason == "INSUFFICIENT_SCOPE"
+
+
+async def test_errors_read_the_same_over_both_transports(core: Core, partner: Any) -> None:
+    async def refusal(body: bytes) -> CallError:
+        request = CreateResourceRequest(resource_type="Patient", json=body)
+        with pytest.raises(CallError) as caught:
+            await core.CreateResource(request, metadata=await partner.may("system/*.cruds"))
+        return caught.value
+
+    malformed = await refusal(b'{\n "resourceType": "Patient",\n "active": tru\n}')
+    assert (malformed.code, malformed.reason) == ("INVALID_ARGUMENT", "INVALID_JSON")
+    assert "line 3, column 12" in malformed.issues[0].diagnostics
+    many = {"resourceType": "Patient", "name": [{"familie": "Secret"}] * 300}
+    capped = await refusal(json.dumps(many).encode())
+    assert (capped.reason, len(capped.issues)) == ("INVALID_RESOURCE", 101)
+    assert list(capped.issues[99].expressions) == ["Patient.name[99].familie"]
+    assert capped.issues[100].code == "incomplete"
+    assert "Secret" not in str(capped.issues)

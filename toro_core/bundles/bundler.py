@@ -21,7 +21,7 @@ from toro_core.errors import ToroError
 from toro_core.interceptors import Call
 from toro_core.json import JsonObject, loads
 from toro_core.rejections import InvalidBundle
-from toro_core.resources import message
+from toro_core.resources import fill
 from toro_core.search.parse import SearchParser
 from toro_core.status import call_error, issue_message
 from toro_core.v1 import (
@@ -182,7 +182,7 @@ class _Work:
         result = EntryResult(outcome=_OUTCOMES[done.outcome], issues=[issue_message(one) for one in done.issues])
         if done.stored is not None and done.outcome != "absent":
             wanted = self._request.content == Content.CONTENT_FULL
-            result.resource.CopyFrom(message(done.stored, max_bytes=max(self._left, 0), content=wanted))
+            fill(result.resource, done.stored, max_bytes=max(self._left, 0), content=wanted)
             self._left -= len(result.resource.json)
         return result
 

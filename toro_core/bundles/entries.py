@@ -12,14 +12,14 @@ from toro_core.changes import Change, Method
 from toro_core.definitions import Definitions
 from toro_core.json import JsonObject, JsonValue
 from toro_core.rejections import InvalidBundle
-from toro_core.resources import known_type, parse_etag, parse_name
+from toro_core.resources import anything, known_type, parse_etag, parse_etags, parse_name
 from toro_core.search.query import Parameter
 from toro_core.search.url import parse_query
 from toro_core.v1 import Interaction
 
 __all__ = ["Entry", "EntryParser", "Read", "ReadKind"]
 
-ReadKind: TypeAlias = Literal["read", "vread", "history-instance", "search-type"]
+ReadKind: TypeAlias = Literal["read", "vread", "history-instance", "history-type", "search-type"]
 
 _METHODS: Final[dict[str, Method]] = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _INTERACTIONS: Final = {
@@ -30,6 +30,7 @@ _INTERACTIONS: Final = {
     "read": Interaction.INTERACTION_READ,
     "vread": Interaction.INTERACTION_VREAD,
     "history-instance": Interaction.INTERACTION_HISTORY_INSTANCE,
+    "history-type": Interaction.INTERACTION_HISTORY_TYPE,
     "search-type": Interaction.INTERACTION_SEARCH_TYPE,
 }
 _NOT_OF_A_READ: Final = frozenset(("_format", "_pretty"))
@@ -98,6 +99,7 @@ class EntryParser:
         method = _METHODS[verb]
         type_, id_, criteria = self._named(method, path, query, request)
         resource = entry.get("resource")
+        none_match = str(request.get("ifNoneMatch", "")) if method == "update" else ""
         if method != "delete" and not isinstance(resource, dict):
             raise InvalidBundle("The entry has no resource; send the one to be written.")
         return Change(
@@ -108,6 +110,8 @@ class EntryParser:
             content=cast(JsonObject, resource) if method in ("create", "update") else {},
             patch=patch_of(cast(JsonObject, resource), self._definitions) if method == "patch" else None,
             expected=_expected(request.get("ifMatch")),
+            unlike=() if anything(none_match) else parse_etags(none_match),
+            only_new=anything(none_match),
             allow_missing=allow_missing,
             allow_multiple=allow_multiple,
         )
@@ -136,6 +140,8 @@ class EntryParser:
         match rest:
             case []:
                 return Read(kind="search-type", type=known_type(type_, types), parameters=parameters)
+            case ["_history"]:
+                return Read(kind="history-type", type=known_type(type_, types), parameters=parameters)
             case [id_, "_history"]:
                 key = parse_name(f"{type_}/{id_}", types)
                 return Read(kind="history-instance", type=key.type, id=key.id, parameters=parameters)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from toro_core.errors import Issue, ToroError
+from toro_core.rejections import InvalidResource, UnprocessableResource
+from toro_core.validation.findings import capped
 
-__all__ = ["place", "placed"]
+__all__ = ["place", "placed", "together"]
 
 
 @contextmanager
@@ -35,3 +37,11 @@ def _in_entry(issue: Issue, entry: str) -> Issue:
 def _below(place: str, resource: str) -> str:
     _, dot, rest = place.partition(".")
     return f"{resource}{dot}{rest}"
+
+
+def together(errors: Sequence[InvalidResource | UnprocessableResource]) -> InvalidResource | UnprocessableResource:
+    """Make one error of those of several entries, so that all of them can be corrected at once."""
+    if len(errors) == 1:
+        return errors[0]
+    kind = next((type(error) for error in errors if isinstance(error, InvalidResource)), UnprocessableResource)
+    return kind(issues=capped([issue for error in errors for issue in error.issues]))

@@ -14,19 +14,26 @@ from toro_core.bundles.entries import Entry
 from toro_core.bundles.exposed import Exposed
 from toro_core.bundles.ground import Ground
 from toro_core.bundles.links import EntryLinks, Linked, is_conditional
-from toro_core.bundles.places import placed
+from toro_core.bundles.places import placed, together
 from toro_core.caller import Caller
 from toro_core.changes import Change, Target
 from toro_core.definitions import Definitions
 from toro_core.errors import Issue
 from toro_core.json import JsonObject, loads
 from toro_core.matching import Match, Matcher
-from toro_core.rejections import InvalidBundle, MultipleMatches, UnresolvedReference
+from toro_core.rejections import (
+    InvalidBundle,
+    InvalidResource,
+    MultipleMatches,
+    UnprocessableResource,
+    UnresolvedReference,
+)
 from toro_core.rewriting import references, rewritten
 from toro_core.search.url import parse_query
 from toro_core.storage import Condition, Key, Write
 from toro_core.targeting import Targeting, found
 from toro_core.v1 import Interaction
+from toro_core.validation.findings import MAX_ISSUES
 from toro_core.writing import Draft, Drafter, Writer, content
 
 __all__ = ["Part", "Plan", "Tools"]
@@ -191,8 +198,19 @@ class Plan:
         return keys[finding.index], finding.condition
 
     def _drafts(self, links: dict[str, Linked], conditional: dict[str, Key]) -> list[Draft | None]:
-        """Check and lay out every resource; on a thread, for there may be thousands."""
-        return [self._draft(part, links, conditional) if part.target.writes else None for part in self._parts]
+        """Check and lay out every resource; on a thread, for there may be thousands. Raises what is wrong with all of them."""
+        drafts: list[Draft | None] = []
+        refused: list[InvalidResource | UnprocessableResource] = []
+        for part in self._parts:
+            try:
+                drafts.append(self._draft(part, links, conditional) if part.target.writes else None)
+            except (InvalidResource, UnprocessableResource) as error:
+                refused.append(error)
+                if len(refused) >= MAX_ISSUES:
+                    break
+        if refused:
+            raise together(refused)
+        return drafts
 
     def _draft(self, part: Part, links: dict[str, Linked], conditional: dict[str, Key]) -> Draft | None:
         if part.change.method == "delete":

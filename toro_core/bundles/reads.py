@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from google.protobuf.message import Message
 
@@ -32,6 +32,8 @@ from toro_core.v1 import (
 
 __all__ = ["EntryReader", "Rpcs", "check_read"]
 
+_OF_A_HISTORY: Final = {"_since": "since", "_at": "at", "_page": "page_token"}
+
 
 class Rpcs(Protocol):
     """The reading RPCs of the service."""
@@ -43,7 +45,7 @@ class Rpcs(Protocol):
         """Find resources of a type."""
 
     async def ListVersions(self, request: ListVersionsRequest, call: Call) -> ListVersionsResponse:  # noqa: N802
-        """List the versions of one resource."""
+        """List versions."""
 
 
 class EntryReader:
@@ -62,9 +64,9 @@ class EntryReader:
         match read.kind:
             case "read" | "vread":
                 return await self._read(read, max_bytes)
-            case "history-instance":
+            case "history-instance" | "history-type":
                 versions = await self._history(read, max_bytes)
-                name = f"{read.type}/{read.id}"
+                name = f"{read.type}/{read.id}" if read.id else read.type
                 return EntryResult(outcome=EntryOutcome.ENTRY_OUTCOME_READ, versions=versions, name=name)
             case "search-type":
                 found = await self._search(read, max_bytes)
@@ -79,15 +81,20 @@ class EntryReader:
         return EntryResult(outcome=EntryOutcome.ENTRY_OUTCOME_READ, resource=resource)
 
     async def _history(self, read: Read, max_bytes: int) -> ListVersionsResponse:
-        request = ListVersionsRequest(name=f"{read.type}/{read.id}", max_bytes=max_bytes)
+        request = ListVersionsRequest(max_bytes=max_bytes)
+        if read.id:
+            request.name = f"{read.type}/{read.id}"
+        else:
+            request.resource_type = read.type
         for parameter in read.parameters:
             value = ",".join(parameter.values)
             if parameter.code == "_count" and value.isascii() and value.isdigit():
                 request.page_size = int(value[:9])
-            elif parameter.code == "_page":
-                request.page_token = value
+            elif parameter.code in _OF_A_HISTORY:
+                setattr(request, _OF_A_HISTORY[parameter.code], value)
             else:
-                raise InvalidArgument("A history in a Bundle takes _count and _page; leave the other parameters out.")
+                text = "A history in a Bundle takes _count, _since, _at and _page; leave the other parameters out."
+                raise InvalidArgument(text)
         answer = await self._rpcs.ListVersions(request, self._call)
         _check_size(answer, answer.versions, max_bytes)
         return answer
@@ -110,7 +117,7 @@ class EntryReader:
 
 def check_read(read: Read, caller: Caller, access: Access, parser: SearchParser, *, lenient: bool) -> None:
     """Find out before a transaction commits what its reads would be refused for. Raises ToroError."""
-    access.decide(caller, read.type, "s" if read.kind == "search-type" else "r")
+    access.decide(caller, read.type, "s" if read.kind in ("search-type", "history-type") else "r")
     parse_version(read.version)
     if read.kind == "search-type" and not _page_token(read.parameters):
         parser.parse(read.type, read.parameters, lenient=lenient, clause_of=lambda type_: access.visible(caller, type_))

@@ -22,7 +22,7 @@ __all__ = ["fhirpath"]
 @click.argument("expression")
 @click.argument("file", type=click.Path(path_type=Path))
 def fhirpath(expression: str, file: Path) -> int:
-    """Evaluate a FHIRPath expression on each resource of a file: JSON, or NDJSON with one a line, plain or gzipped.
+    """Evaluate a FHIRPath expression on each resource of a file: JSON, XML, or NDJSON with one a line, plain or gzipped.
 
     Each value is a line of JSON with its type; of NDJSON it says too where the resource stands. What cannot be evaluated is told
     on standard error, and the rest goes on; the exit code is then 1.

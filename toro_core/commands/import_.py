@@ -17,7 +17,7 @@ from toro_core.settings import Settings, load
 if TYPE_CHECKING:
     from toro_core.importing import Refused, Report, Sink
 
-__all__ = ["import_"]
+__all__ = ["import_", "load_paths"]
 
 _SHOWN: Final = 20
 
@@ -30,6 +30,9 @@ _SHOWN: Final = 20
 @click.option("--token", envvar="TORO_TOKEN", help="Access token for --core, with create and update on the types sent.")
 @click.option("--strict", is_flag=True, help="Refuse resources that are invalid instead of storing and telling.")
 @click.option(
+    "--continue/--stop", "go_on", default=True, show_default=True, help="What to do when something is refused."
+)
+@click.option(
     "--validate/--no-validate", default=True, show_default=True, help="Check resources, where not sent to a core."
 )
 def import_(
@@ -39,12 +42,14 @@ def import_(
     address: str | None,
     token: str | None,
     strict: bool,
+    go_on: bool,
     validate: bool,
 ) -> int:
-    """Load Bundles, NDJSON, single resources (each plain or gzipped) and folders of them.
+    """Load Bundles, NDJSON, single resources (each plain or gzipped), folders of them and bulk exports with their manifest.
 
-    Ids are kept; meta.versionId and meta.lastUpdated become the server's. What cannot be stored is told by file and line, and the
-    rest goes on; the exit code is then 1.
+    Ids are kept; meta.versionId and meta.lastUpdated become the server's. What cannot be stored is told by file and line, and
+    the exit code is then 1; with --stop nothing is read after the batch, of at most 2000 resources, in which that happens. A file
+    of XML is read where it is named itself.
     """
     if address and storage:
         raise click.UsageError("--storage and --core exclude each other")
@@ -55,14 +60,22 @@ def import_(
         settings.check_grpc(address)
     if strict and not validate:
         raise click.UsageError("--strict and --no-validate exclude each other")
-    return asyncio.run(_run(paths, settings, address, token or "", strict=strict, validate=validate))
+    return asyncio.run(load_paths(paths, settings, address, token or "", strict=strict, go_on=go_on, validate=validate))
 
 
-async def _run(
-    paths: tuple[Path, ...], settings: Settings, address: str | None, token: str, *, strict: bool, validate: bool
+async def load_paths(
+    paths: tuple[Path, ...],
+    settings: Settings,
+    address: str | None = None,
+    token: str = "",
+    *,
+    strict: bool = False,
+    go_on: bool = True,
+    validate: bool = True,
 ) -> int:
+    """Load files, tell how it went, and return the exit code."""
     from toro_core.commands.progress import file_progress
-    from toro_core.importing import Report, find_files, import_files
+    from toro_core.importing import Report, delete_listed, find_files, import_files
 
     files = find_files(paths)
     report = Report()
@@ -70,7 +83,9 @@ async def _run(
     try:
         async with _open_sink(settings, address, token, strict=strict, validate=validate) as sink:
             with file_progress(files) as tell:
-                await import_files(files, sink, report, tell)
+                await import_files(files, sink, report, tell, stop=not go_on)
+            if go_on or not report.refused:
+                await delete_listed(paths, sink, report)
     except BaseException:
         click.echo("Stopped; stored until then:", err=True)
         raise
@@ -88,7 +103,7 @@ async def _open_sink(
     from toro_core.channel import core_tls
     from toro_core.definitions import load as load_definitions
     from toro_core.importing import CoreSink, StorageSink
-    from toro_core.packages import definitions_of
+    from toro_core.packages import announced, definitions_of
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
     from toro_core.v1 import connect
@@ -102,13 +117,18 @@ async def _open_sink(
         definitions = await definitions_of(storage)
         validator = Validator(definitions, policy=settings.profile_policy) if validate else None
         extractor = Extractor(definitions, settings.own_bases())
-        yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
+        async with announced(storage, definitions):
+            yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
 
 
 def _tell(report: Report, seconds: float) -> None:
     for name, count in sorted(report.stored.items()):
         click.echo(f"{count:>9} {name}")
     click.echo(f"{report.stored.total():>9} resources in {seconds:.1f} s")
+    if report.refused:
+        click.echo(f"{len(report.refused):>9} refused")
+    if report.deleted:
+        click.echo(f"{report.deleted:>9} deleted, as the export says")
     _tell_some("stored, although it breaks the definitions", report.warned)
     _tell_some("refused", report.refused)
 

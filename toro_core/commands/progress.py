@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from toro_core.importing import Report
+if TYPE_CHECKING:
+    from toro_core.importing import Report
 
-__all__ = ["file_progress"]
+__all__ = ["file_progress", "indexing_progress", "place_progress"]
+
+_PAUSE: Final = 2.0
+"""Seconds between two plain lines."""
 
 
 @contextmanager
@@ -28,3 +34,40 @@ def file_progress(files: Sequence[Path]) -> Iterator[Callable[[Path, Report], No
             bar.update(sizes[path])
 
         yield advance
+
+
+@contextmanager
+def place_progress(label: str, end: int) -> Iterator[Callable[[int, int], None]]:
+    """Give what to call with the place reached, of which `end` is the last, and the number of things done."""
+    if not sys.stderr.isatty():
+        said = time.monotonic()
+
+        def say(place: int, done: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= _PAUSE:
+                said = time.monotonic()
+                click.echo(f"{label}: {done} so far, {100 * place // max(1, end)} %", err=True)
+
+        yield say
+        return
+    with click.progressbar(length=end, label=label, file=sys.stderr) as bar:
+
+        def advance(place: int, done: int) -> None:
+            bar.label = f"{label} ({done})"
+            bar.update(max(0, min(place, end) - bar.pos))
+
+        yield advance
+
+
+def indexing_progress() -> Callable[[int], None]:
+    """Give what to call with how many resources of an opened storage are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PAUSE:
+            end = "\r" if sys.stderr.isatty() else "\n"
+            click.echo(f"{done} resources indexed so far{end}", nl=False, err=True)
+            last = time.monotonic()
+
+    return tell

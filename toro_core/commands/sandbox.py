@@ -20,6 +20,14 @@ __all__ = ["sandbox"]
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
+@click.option(
+    "--storage",
+    "scheme",
+    type=click.Choice(["sqlite", "ndjson"]),
+    default="sqlite",
+    show_default=True,
+    help="Keep the data in a SQLite file, or in a folder of NDJSON files.",
+)
 @click.option("--expose", type=click.Choice(["published", "full"]), help="What partners may do. [default: published]")
 @click.option(
     "--profile-policy",
@@ -28,12 +36,18 @@ __all__ = ["sandbox"]
 )
 @click.pass_context
 def sandbox(
-    ctx: click.Context, folder: Path, patients: int, port: int, expose: str | None, profile_policy: str | None
+    ctx: click.Context,
+    folder: Path,
+    patients: int,
+    port: int,
+    scheme: str,
+    expose: str | None,
+    profile_policy: str | None,
 ) -> None:
     """Make DIR with settings, synthetic US Core patients and a registered client if it is new, then serve it."""
     from toro_core.sandbox import describe, prepare
 
-    if prepare(folder, patients):
+    if prepare(folder, patients, scheme):
         click.echo(f"Made {folder} with {patients} synthetic patients")
 
     def started(settings: Settings) -> None:

@@ -37,21 +37,22 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     from toro_core.access import Access
     from toro_core.auth.scopes import Grant
     from toro_core.caller import Caller
-    from toro_core.definitions import load as load_definitions
+    from toro_core.commands.progress import indexing_progress
+    from toro_core.packages import definitions_of
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
-    from toro_core.search.indexed import settle
     from toro_core.search.paging import PageTokens
     from toro_core.search.parse import SearchParser
+    from toro_core.search.reindex import prepare
     from toro_core.searching import Searcher
 
-    definitions = load_definitions()
-    asked = _asked(query, definitions.resource_types)
     operator = Caller(client_id="operator", grants=(Grant(type="*", permissions="rs"),))
-    extractor = Extractor(definitions, settings.own_bases())
-    parser = SearchParser(extractor, max_count=settings.page_size_max)
     async with open_storage(settings.storage) as storage:
-        await settle(storage, extractor)
+        definitions = await definitions_of(storage)
+        asked = _asked(query, definitions.resource_types)
+        extractor = Extractor(definitions, settings.own_bases())
+        parser = SearchParser(extractor, max_count=settings.page_size_max)
+        await prepare(storage, extractor, indexing_progress())
         access, tokens = Access(parser.constraint), PageTokens(storage)
         searcher = Searcher(storage, extractor, parser, access, tokens, page_size=settings.page_size)
         if explain:

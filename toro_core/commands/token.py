@@ -12,7 +12,7 @@ from toro_core.auth.jwks import KeyRefused
 from toro_core.auth.jwks_url import is_protected
 from toro_core.auth.signer import ASSERTION_TYPE, PrivateKey, read_private_key, sign_assertion
 
-__all__ = ["token"]
+__all__ = ["read_key", "token"]
 
 _TIMEOUT = 15.0
 
@@ -31,7 +31,7 @@ def token(key_file: str, client_id: str, token_url: str, scope: str, insecure: b
 
     Scopes that were asked for and not granted are named on standard error.
     """
-    key = _read_key(key_file)
+    key = read_key(key_file)
     _check_url(token_url, insecure)
     answer = _exchange(token_url, sign_assertion(key, client_id=client_id, token_url=token_url), scope)
     granted = str(answer.get("scope", ""))
@@ -40,7 +40,8 @@ def token(key_file: str, client_id: str, token_url: str, scope: str, insecure: b
     click.echo(answer["access_token"])
 
 
-def _read_key(path: str) -> PrivateKey:
+def read_key(path: str) -> PrivateKey:
+    """Read a private key for the option `--key`."""
     try:
         return read_private_key(Path(path).read_bytes())
     except OSError as error:

@@ -4,8 +4,8 @@ Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data t
 `hierarchies.json`, `summaries.json`, `resources/TYPE.json` and one `packages/NAME.json` for the profiles of each package.
 
 An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`,
-the value set its codes have to be of, and `optional` where text alone will do. What a Reference may lead to stands in
-parentheses: `0..1 Reference(Group,Patient)`.
+the value set its codes have to be of, `optional` where text alone will do, and after `~` that of an extensible binding. What a
+Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Definitions:
     """The facts of one set of packages. Never changes; reads and parses each type once, on first use."""
 
     __slots__ = (
+        "_added",
         "_codes",
         "_derived",
         "_extra",
@@ -52,18 +53,18 @@ class Definitions:
         "_read_bytes",
         "_search",
         "_value_sets",
-        "built_in_digest",
         "digest",
         "fhir_version",
         "packages",
         "resource_types",
+        "search_digest",
     )
 
     fhir_version: Final[str]
     digest: Final[str]
     """Names the content: equal digests mean equal facts."""
-    built_in_digest: Final[str]
-    """Names the content without added packages, which is all that search goes by."""
+    search_digest: Final[str]
+    """Names what search goes by: the content without added packages, and their search parameters."""
     resource_types: Final[frozenset[str]]
     """The concrete resource types."""
 
@@ -83,10 +84,12 @@ class Definitions:
         own = [PackageFacts(read(name)) for name in self._index.get("packageFiles", ())]
         more = [PackageFacts(data) for data in added]
         self.packages = tuple(newest_first(more + own))
+        self._added = newest_first(more)
         self._extra: dict[str, dict[str, Any]] = {}
         self.fhir_version = self._index["fhirVersion"]
-        self.built_in_digest = self._index["digest"]
-        self.digest = _digest(self.built_in_digest, more)
+        self.digest = _digest(self._index["digest"], [package.digest for package in more])
+        searching = (package for package in more if package.search_rows())
+        self.search_digest = _digest(self._index["digest"], [p.label + p.search_rows().decode() for p in searching])
         self.resource_types = frozenset(self._index["resources"])
 
     def structure(self, name: str) -> StructureFacts:
@@ -107,11 +110,25 @@ class Definitions:
         if resource_type not in self._search:
             if resource_type not in self.resource_types:
                 raise KeyError(resource_type)
-            file = self._file(resource_type)
-            guides = {code: row for rows in file.get("guides", {}).values() for code, row in rows.items()}
-            rows = {**guides, **self._index["search"], **file["search"]}
+            built_in = self._file(resource_type).get("guides", {})
+            rows: dict[str, Any] = {}
+            for package in reversed(self.packages):  # the newest comes last, and counts
+                rows |= package.search(resource_type) if package in self._added else built_in.get(package.name, {})
+            rows |= self.own_search(resource_type)
             self._search[resource_type] = {c: self._parameter(c, row) for c, row in sorted(rows.items())}
         return self._search[resource_type]
+
+    def search_count(self, package: PackageFacts) -> int:
+        """Return how many search parameters a package brings, counted type by type."""
+        if package in self._added:
+            return package.search_count()
+        if package.name == str(self._index["packages"][0]).partition("#")[0]:
+            return len(self._index["search"]) + sum(len(self._file(name)["search"]) for name in self.resource_types)
+        return sum(len(self._file(name).get("guides", {}).get(package.name, {})) for name in self.resource_types)
+
+    def own_search(self, resource_type: str) -> Mapping[str, dict[str, Any]]:
+        """Return the rows of R4's own search parameters of a type, which no package replaces. Raises KeyError."""
+        return {**self._index["search"], **self._file(resource_type)["search"]}
 
     def compartment(self, resource_type: str) -> tuple[str, ...]:
         """Return the parameters that put a resource into a patient's compartment; none where it is never in one."""
@@ -151,8 +168,13 @@ class Definitions:
         return frozenset(self._kept("summaries.json")["modifiers"].get(structure, ()))
 
     def profiles(self, resource_type: str) -> tuple[str, ...]:
-        """Return the profiles of the loaded guides on a resource type: canonicals without version."""
+        """Return the profiles of the guides that come with Toro on a resource type: canonicals without version."""
         return tuple(self._index["profiles"].get(resource_type, ()))
+
+    def supported_profiles(self, resource_type: str) -> tuple[str, ...]:
+        """Return the profiles of the loaded guides and of added packages on a resource type."""
+        added = (url for package in self._added for url, name in package.types().items() if name == resource_type)
+        return tuple(dict.fromkeys((*self.profiles(resource_type), *added)))
 
     def with_packages(self, added: Sequence[bytes]) -> Definitions:
         """Return these definitions with compiled packages beside their own."""
@@ -182,9 +204,17 @@ class Definitions:
         found = (package.value_set(url) for package in self.packages)
         return next((codes for codes in found if codes is not None), None)
 
+    def leaned_on(self, url: str) -> Mapping[str, frozenset[str]] | None:
+        """Return by system the codes of the systems that the value set of an extensible binding holds whole; None for none."""
+        found = self._kept("codes.json").get("leanedOn", {}).get(url)
+        if found is not None:
+            return {system: frozenset(codes) for system, codes in found.items()}
+        more = (package.leaned_on(url) for package in self.packages)
+        return next((codes for codes in more if codes is not None), None)
+
     def _enumerated(self) -> dict[str, Any]:
         if self._value_sets is None:
-            self._value_sets = self._read("codes.json")["valueSets"]
+            self._value_sets = self._kept("codes.json")["valueSets"]
         return self._value_sets
 
     def derived(self, build: Callable[[Definitions], T]) -> T:
@@ -240,11 +270,11 @@ class Definitions:
         )
 
 
-def _digest(own: str, added: Sequence[PackageFacts]) -> str:
-    """Name own facts and added packages together, in whatever order these were added."""
+def _digest(own: str, added: Sequence[str]) -> str:
+    """Name own facts and added ones together, in whatever order these were added."""
     if not added:
         return own
-    parts = "".join(sorted(package.digest for package in added))
+    parts = "".join(sorted(added))
     return f"sha256:{hashlib.sha256((own + parts).encode()).hexdigest()}"
 
 
@@ -256,7 +286,8 @@ def _element(key: str, text: str, invariants: tuple[InvariantFacts, ...]) -> Ele
         choices=tuple(_choice(key, found) for found in types.split("|")),
         min=int(low),
         max=None if high == "*" else int(high),
-        value_set=next((part for part in more if part != "optional"), None),
+        value_set=next((part for part in more if part != "optional" and part[0] != "~"), None),
+        leans_on=next((part[1:] for part in more if part[0] == "~"), None),
         code_optional="optional" in more,
         invariants=invariants,
     )

@@ -67,7 +67,9 @@ def compile_packages(packages: Sequence[Package], expansions: dict[str, Any]) ->
         "types.json": {"structures": {k: v for _, rows in sorted(types.items()) for k, v in rows.items()}},
         "hierarchies.json": hierarchies(core["CodeSystem"]),
         "summaries.json": summaries(core["StructureDefinition"]),
-        "codes.json": expand(_required(by_root), Expander(core["ValueSet"], core["CodeSystem"], expansions)),
+        "codes.json": expand(
+            _bound(by_root), Expander(core["ValueSet"], core["CodeSystem"], expansions), leaned_on=_bound(by_root, "~")
+        ),
     }
     for name in resources:
         files[f"resources/{name}.json"] = {"structures": by_root[name], "search": search[name]}
@@ -117,10 +119,11 @@ def _bytes(content: Any) -> bytes:
     return json.pretty(json.dumps(content), indent=1) + b"\n"
 
 
-def _required(by_root: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the value sets that some element requires."""
+def _bound(by_root: dict[str, dict[str, Any]], mark: str = "") -> list[str]:
+    """Return the value sets that some element requires, or with the mark `~` those of extensible bindings."""
     texts = (t for rows in by_root.values() for row in rows.values() for t in row.get("elements", {}).values())
-    return sorted({part for text in texts for part in text.split(" ")[2:] if part != "optional"})
+    parts = {part for text in texts for part in text.split(" ")[2:] if part != "optional"}
+    return sorted(part.removeprefix("~") for part in parts if part.startswith("~") == bool(mark))
 
 
 def _compartment(definitions: list[dict[str, Any]], search: dict[str, dict[str, Any]]) -> dict[str, list[str]]:

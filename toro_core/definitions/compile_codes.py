@@ -19,25 +19,42 @@ _LICENSED: Final = ("http://hl7.org/fhir/sid/icd", "http://hl7.org/fhir/sid/cvx"
 _PARENTS: Final = frozenset({"parent", "subsumedBy"})
 """Properties of a concept that name one above it."""
 
+_LEANED_ON: Final = 1_000
+"""Larger systems of extensible bindings are not worth their room."""
+
 Codes = set[tuple[str, str]]
 
 
-def expand(required: Iterable[str], expander: Expander, *, shipped: bool = True) -> dict[str, Any]:
+def expand(
+    required: Iterable[str], expander: Expander, *, leaned_on: Iterable[str] = (), shipped: bool = True
+) -> dict[str, Any]:
     """Return the codes of each value set by system; those that are not enumerated (mime types, units) are `open`.
 
-    What is `shipped` with Toro holds no code of a system whose codes are licensed.
+    Of the value sets that extensible bindings lean on only the systems they hold whole are kept: what else their systems have is
+    a code for what they lack. What is `shipped` with Toro holds no code of a system whose codes are licensed.
     """
     complete: dict[str, dict[str, list[str]]] = {}
     unknown: dict[str, list[str]] = {}
     for url in required:
         found = expander.codes(url)
         if found and (not shipped or all(_is_free(system) for system, _ in found)):
-            complete[url] = {}
-            for system, code in sorted(found):
-                complete[url].setdefault(system, []).append(code)
+            complete[url] = _by_system(found)
         else:
             unknown[url] = expander.systems(url)
-    return {"valueSets": complete, "open": unknown}
+    leaning = {}
+    for url in leaned_on:
+        whole = _by_system((s, code) for s, code in expander.codes(url) or () if not shipped or _is_free(s))
+        kept = {s: codes for s, codes in whole.items() if expander.is_whole(s, codes) and len(codes) <= _LEANED_ON}
+        if kept:
+            leaning[url] = kept
+    return {"valueSets": complete, "open": unknown, **({"leanedOn": leaning} if leaning else {})}
+
+
+def _by_system(codes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for system, code in sorted(codes):
+        found.setdefault(system, []).append(code)
+    return found
 
 
 def _is_free(system: str) -> bool:
@@ -75,6 +92,11 @@ class Expander:
         """Return the code systems a value set draws on directly."""
         compose = self._sets.get(url, {}).get("compose", {})
         return sorted({include["system"] for include in compose.get("include", ()) if "system" in include})
+
+    def is_whole(self, system: str, codes: Iterable[str]) -> bool:
+        """Say whether these are all codes of a system that is known completely."""
+        concepts = self._systems.get(system, {}).get("concept")
+        return concepts is not None and set(_codes(concepts)) <= set(codes)
 
     def _all(self, parts: Iterable[dict[str, Any]], above: tuple[str, ...]) -> Codes | None:
         found: Codes = set()

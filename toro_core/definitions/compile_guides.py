@@ -8,6 +8,7 @@ from typing import Any, Final
 from toro_core.definitions.catalog import Definitions
 from toro_core.definitions.compile_codes import Expander, expand
 from toro_core.definitions.compile_profiles import profile, types_of
+from toro_core.definitions.compile_search import search_parameters
 
 __all__ = ["Package", "compile_guide", "name_of", "version_of"]
 
@@ -47,14 +48,13 @@ def compile_guide(
         if "snapshot" in definition or not shipped  # the two examples in the FHIR core package have none
     }
     newer = set() if shipped else {value_set["url"] for value_set in package["ValueSet"]}
-    required = sorted(
-        {
-            row["valueSet"]
-            for found in rows.values()
-            for row in found["elements"].values()
-            if "valueSet" in row and (row["valueSet"] in newer or known.value_set(row["valueSet"]) is None)
-        }
-    )
+
+    def bound(key: str) -> list[str]:
+        return sorted({row[key] for found in rows.values() for row in found["elements"].values() if key in row})
+
+    required = [url for url in bound("valueSet") if url in newer or known.value_set(url) is None]
+    leaned_on = [url for url in bound("leansOn") if url in newer or known.leaned_on(url) is None]
+
     sources = [*reversed(beside), package]
     expander = Expander(
         (value_set for source in sources for value_set in source["ValueSet"]),
@@ -68,8 +68,23 @@ def compile_guide(
         "name": name_of(package),
         "version": version_of(package),
         "profiles": dict(sorted(rows.items())),
-        **expand(required, expander, shipped=shipped),
+        **({} if shipped else _search(package, known)),
+        **expand(required, expander, leaned_on=leaned_on, shipped=shipped),
     }
+
+
+def _search(package: Package, known: Definitions) -> dict[str, Any]:
+    """Return the search parameters by type and code, under `Resource` those of every type; R4's own are never replaced."""
+    parts = {
+        facts.url: {"code": facts.code, "type": facts.type}
+        for name in known.resource_types
+        for facts in known.search_parameters(name).values()
+    }
+    found, shared = search_parameters(package["SearchParameter"], sorted(known.resource_types), parts)
+    own = {name: {c: row for c, row in rows.items() if c not in known.own_search(name)} for name, rows in found.items()}
+    own["Resource"] = {c: row for c, row in shared.items() if c not in known.own_search("Patient")}
+    search = {name: rows for name, rows in sorted(own.items()) if rows}
+    return {"search": search} if search else {}
 
 
 def _subject(definition: dict[str, Any], expander: Expander) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from toro_core.definitions.catalog import Definitions
-from toro_core.definitions.compile_structures import bound_value_set, constraints, targets
+from toro_core.definitions.compile_structures import bound_value_set, constraints, leaned_on, targets
 from toro_core.definitions.facts import ElementFacts
 from toro_core.errors import ToroError
 
@@ -136,6 +136,9 @@ class _Rows:
             row["valueSet"] = value_set
             if not required:
                 row["codeOptional"] = True
+        if (leaning := leaned_on(element)) and leaning != base.leans_on:
+            row["leansOn"] = leaning
+        row.update(_limits(element))
         inherited = {found.key for found in base.invariants}
         for choice in base.choices:
             inherited |= self._own_rules(choice.type)
@@ -159,11 +162,33 @@ class _Rows:
                 found = targets(type_, self._types)
                 if found and found != choice.targets:
                     row["targets"] = list(found)
+                if profiles := self._target_profiles(type_):
+                    row["targetProfiles"] = profiles
             else:
                 urls = [url.partition("|")[0] for url in type_.get("profile", ())]
                 if urls and tuple(url.removeprefix(_CORE) for url in urls) != choice.targets:
                     row.setdefault("profiles", []).extend(urls)
         return row
+
+    def _target_profiles(self, type_: dict[str, Any]) -> list[str]:
+        """Return what a reference's target has to follow one of, unless any resource of an allowed type will do."""
+        urls = [url.partition("|")[0] for url in type_.get("targetProfile", ())]
+        return urls if any(url in self._types and not _is_type(url, self._types) for url in urls) else []
+
+
+def _is_type(url: str, types: Mapping[str, str]) -> bool:
+    return url == f"{_CORE}{types[url]}"
+
+
+def _limits(element: dict[str, Any]) -> dict[str, Any]:
+    """Return the least and the greatest value, and how long a text may be."""
+    found = {}
+    for key, value in element.items():
+        if key.startswith(("minValue", "maxValue")):
+            found[key[:8]] = value
+        elif key == "maxLength":
+            found[key] = value
+    return found
 
 
 def _slicing(slicing: dict[str, Any]) -> dict[str, Any]:

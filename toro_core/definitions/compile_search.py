@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from toro_core.definitions.search_fixes import fixed
@@ -17,20 +17,29 @@ _RESOLVES_TO: Final = re.compile(r"\.where\(resolve\(\) is (\w+)\)$")
 _PATH_START: Final = re.compile(r"\w+")
 
 Rows = dict[str, dict[str, Any]]
+_NEEDED: Final = frozenset({"url", "code", "type", "base", "expression"})
 
 
-def search_parameters(definitions: Iterable[dict[str, Any]], resources: Sequence[str]) -> tuple[dict[str, Rows], Rows]:
+def search_parameters(
+    definitions: Iterable[dict[str, Any]],
+    resources: Sequence[str],
+    known: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[dict[str, Rows], Rows]:
     """Return the parameters of each resource type, and those of every type, by code.
 
-    Left out is what has no expression for the type, and the specification's examples; target `*` stands for any type.
+    Left out is what has no expression for the type, and the specification's examples; target `*` stands for any type. The
+    components of composites may be `known` ones, by URL, beside the definitions.
     """
-    usable = {d["url"]: fixed(d) for d in definitions if "expression" in d and not d["id"].startswith("example")}
+    usable = {
+        d["url"]: fixed(d) for d in definitions if d.keys() >= _NEEDED and not d.get("id", "").startswith("example")
+    }
+    parts = {**(known or {}), **usable}
     by_type: dict[str, Rows] = {name: {} for name in resources}
     shared: Rows = {}
     for definition in usable.values():
         for base in definition["base"]:
-            rows = shared if base in _SHARED else by_type[base]
-            if row := _row(definition, base, usable):
+            rows = shared if base in _SHARED else by_type.get(base)
+            if rows is not None and (row := _row(definition, base, parts)):
                 if row.get("targets") == any_target(resources):
                     row["targets"] = ["*"]
                 rows[definition["code"]] = row
@@ -42,12 +51,12 @@ def any_target(resources: Sequence[str]) -> list[str]:
     return sorted(set(resources) - {"Parameters"})
 
 
-def _row(definition: dict[str, Any], base: str, usable: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+def _row(definition: dict[str, Any], base: str, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
     alternatives = [_normal(a) for a in _split(definition["expression"])]
     # InsurancePlan-name is written relative to its type
     alternatives = [a if a[0].isupper() or a[0] == "(" else f"{base}.{a}" for a in alternatives]
     alternatives = [a for a in alternatives if _applies(a, base)]
-    if not alternatives:
+    if not alternatives or any(c["definition"] not in parts for c in definition.get("component", ())):
         return None
     row: dict[str, Any] = {
         "type": definition["type"],
@@ -57,7 +66,7 @@ def _row(definition: dict[str, Any], base: str, usable: dict[str, dict[str, Any]
     if targets := _targets(definition, alternatives):
         row["targets"] = targets
     if definition["type"] == "composite":
-        row["components"] = [_component(c, usable) for c in definition["component"]]
+        row["components"] = [_component(c, parts) for c in definition["component"]]
     return row
 
 
@@ -95,7 +104,7 @@ def _targets(definition: dict[str, Any], alternatives: list[str]) -> list[str]:
     return sorted(definition.get("target", ()))
 
 
-def _component(component: dict[str, Any], usable: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    definition = usable[component["definition"]]
+def _component(component: dict[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    definition = parts[component["definition"]]
     expression = " | ".join(_normal(a) for a in _split(component["expression"]))
     return {"code": definition["code"], "type": definition["type"], "expression": expression}

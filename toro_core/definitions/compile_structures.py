@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-__all__ = ["bound_value_set", "constraints", "structures", "targets"]
+__all__ = ["bound_value_set", "constraints", "leaned_on", "structures", "targets"]
 
 _FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 _KINDS: Final = {"resource": "resource", "complex-type": "complex", "primitive-type": "primitive"}
@@ -74,6 +74,13 @@ def bound_value_set(element: dict[str, Any]) -> tuple[str | None, bool]:
     return (canonical.partition("|")[0] if canonical else None), required
 
 
+def leaned_on(element: dict[str, Any]) -> str | None:
+    """Return the value set of an extensible binding: whose codes have to be used where one applies."""
+    binding = element.get("binding", {})
+    canonical = binding.get("valueSet") if binding.get("strength") == "extensible" else None
+    return canonical.partition("|")[0] if canonical else None
+
+
 def targets(type_: dict[str, Any], types_of: Mapping[str, str]) -> tuple[str, ...]:
     """Return the resource types a Reference may lead to; none where any will do or where a profile is not known.
 
@@ -103,6 +110,8 @@ def _element(element: dict[str, Any], has_children: bool, kind: str) -> str:
     value_set, required = bound_value_set(element)
     if value_set:
         text += f" {value_set}" if required else f" {value_set} optional"
+    if leaning := leaned_on(element):
+        text += f" ~{leaning}"
     return text
 
 

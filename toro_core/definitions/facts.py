@@ -54,6 +54,8 @@ class ElementFacts:
     """The canonical, without version, of the value set outside of which no code is allowed."""
     code_optional: bool = False
     """Whether text alone will do."""
+    leans_on: str | None = None
+    """The value set of an extensible binding, whose codes have to be used where one applies."""
     invariants: tuple[InvariantFacts, ...] = ()
     """Those of this element alone; its type and its structure have their own."""
 

@@ -61,6 +61,24 @@ class PackageFacts:
         systems = self._rows()["valueSets"].get(url)
         return None if systems is None else {system: frozenset(codes) for system, codes in systems.items()}
 
+    def leaned_on(self, url: str) -> Mapping[str, frozenset[str]] | None:
+        """Return the codes of the systems that a value set of extensible bindings holds whole."""
+        systems = self._rows().get("leanedOn", {}).get(url)
+        return None if systems is None else {system: frozenset(codes) for system, codes in systems.items()}
+
+    def search(self, resource_type: str) -> Mapping[str, dict[str, Any]]:
+        """Return the rows of a type's search parameters by code."""
+        search = self._rows().get("search", {})
+        return {**search.get("Resource", {}), **search.get(resource_type, {})}
+
+    def search_count(self) -> int:
+        """Return how many search parameters there are, type by type."""
+        return sum(len(rows) for rows in self._rows().get("search", {}).values())
+
+    def search_rows(self) -> bytes:
+        """Return all search parameters as bytes to compare; empty where there are none."""
+        return json.dumps(self._rows()["search"]) if "search" in self._rows() else b""
+
     def _rows(self) -> dict[str, Any]:
         if self._content is None:
             self._content = json.loads(self.data)
@@ -112,11 +130,16 @@ class _Node:
             max=row.get("max"),
             types=tuple(row.get("types", ())),
             targets=tuple(row.get("targets", ())),
+            target_profiles=tuple(row.get("targetProfiles", ())),
             profiles=tuple(row.get("profiles", ())),
             fixed=row.get("fixed"),
             pattern=row.get("pattern"),
             value_set=row.get("valueSet"),
             code_optional=row.get("codeOptional", False),
+            leans_on=row.get("leansOn"),
+            min_value=row.get("minValue"),
+            max_value=row.get("maxValue"),
+            max_length=row.get("maxLength"),
             invariants=invariants(row.get("invariants", {}), ""),
             slicing=_slicing(slicing) if slicing else None,
             slices={name: node.rules() for name, node in self.slices.items()},

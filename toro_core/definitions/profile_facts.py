@@ -40,6 +40,8 @@ class ElementRules:
     """The types left of a choice."""
     targets: tuple[str, ...] = ()
     """The resource types a Reference may lead to."""
+    target_profiles: tuple[str, ...] = ()
+    """Canonicals of types and profiles of which the resource a Reference leads to has to follow one."""
     profiles: tuple[str, ...] = ()
     """Canonicals of profiles of which the value has to follow one."""
     fixed: Any = None
@@ -48,6 +50,12 @@ class ElementRules:
     """What it has to contain."""
     value_set: str | None = None
     code_optional: bool = False
+    leans_on: str | None = None
+    """The value set of an extensible binding."""
+    min_value: Any = None
+    max_value: Any = None
+    max_length: int | None = None
+    """Characters a text may have."""
     invariants: tuple[InvariantFacts, ...] = ()
     slicing: Slicing | None = None
     slices: Mapping[str, ElementRules]

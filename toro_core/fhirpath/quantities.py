@@ -1,7 +1,7 @@
 """Quantities and the units they are compared by: http://hl7.org/fhirpath/N1/#quantity
 
-Units are UCUM codes, read exactly: a factor and powers of base units. Years and months of the calendar are units of their
-own, since they are no fixed number of days.
+Units are UCUM codes, compared exactly in their canonical form. Years and months of the calendar are units of their own, since
+they are no fixed number of days.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final
 
-from toro_core.fhirpath.units import Unit, read_unit
+from toro_core.search import ucum
 
-__all__ = ["CALENDAR", "Dimensions", "Quantity", "canonical", "product", "quotient", "ratio"]
-
-Dimensions: TypeAlias = "tuple[tuple[str, int], ...]"
-"""Base units and their powers, in order of the names, none of power 0."""
+__all__ = ["CALENDAR", "Quantity", "canonical", "product", "quotient", "ratio"]
 
 CALENDAR: Final = {
     "year": None,
@@ -29,6 +26,7 @@ CALENDAR: Final = {
     "millisecond": "ms",
 }
 """The calendar's words and the UCUM unit that each equals."""
+_MONTHS: Final = {"year": 12, "month": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +41,13 @@ class Quantity:
         return f"{self.value:f} {unit}"
 
 
-def canonical(quantity: Quantity) -> tuple[Fraction, Dimensions] | None:
-    """Return value and dimensions in base units; None for a unit that is not known here."""
-    unit = _calendar(quantity.unit) or read_unit(quantity.unit)
-    if unit is None:
-        return None
-    factor, powers = unit
-    dimensions = tuple(sorted((base, power) for base, power in powers.items() if power))
-    return Fraction(quantity.value) * factor, dimensions
+def canonical(quantity: Quantity) -> tuple[Fraction, str] | None:
+    """Return value and unit in base units; None for a unit that is not known here."""
+    value = Fraction(quantity.value)
+    if quantity.unit in _MONTHS:
+        return value * _MONTHS[quantity.unit], "calendar month"
+    unit = ucum.canonical(CALENDAR.get(quantity.unit) or quantity.unit or "1")
+    return None if unit is None else ((value + unit.offset) * unit.factor, unit.code)
 
 
 def ratio(left: Quantity, right: Quantity) -> tuple[Fraction, Fraction] | None:
@@ -79,10 +76,3 @@ def quotient(left: str, right: str) -> str:
 
 def _grouped(unit: str) -> str:
     return f"({unit})" if "." in unit or "/" in unit else unit
-
-
-def _calendar(word: str) -> Unit | None:
-    if word not in CALENDAR:
-        return None
-    same = CALENDAR[word]
-    return read_unit(same) if same else (Fraction(12 if word == "year" else 1), {"calendar month": 1})

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from toro_core.definitions import Definitions
-from toro_core.errors import Issue, ToroError
+from toro_core.errors import Gone, Issue, NotFound, ToroError
 from toro_core.importing.sources import Incoming, Refused
 from toro_core.json import JsonObject, dumps
 from toro_core.resources import body, new_id, parse_name
 from toro_core.search.extract import Extractor
-from toro_core.search.indexed import settle
+from toro_core.search.reindex import prepare
 from toro_core.storage import Key, Storage, Write
-from toro_core.v1 import CallError, Core, UpdateResourceRequest
+from toro_core.v1 import CallError, Core, DeleteResourceRequest, UpdateResourceRequest
 from toro_core.validation import Validator
 
 __all__ = ["CoreSink", "Outcome", "Sink", "StorageSink"]
@@ -43,6 +43,9 @@ class Sink(Protocol):
     async def store(self, batch: Sequence[Incoming]) -> Outcome:
         """Store a batch durably. Raises ToroError or CallError where it cannot go on."""
 
+    async def delete(self, name: str) -> bool:
+        """Delete a resource, as `Type/id`; False where there was none. Raises as `store` does."""
+
 
 class StorageSink:
     """Stores batches in one commit each. What breaks the definitions is stored and told, or with `strict` refused."""
@@ -67,7 +70,7 @@ class StorageSink:
     async def store(self, batch: Sequence[Incoming]) -> Outcome:
         """Write the batch, all of what is not refused or nothing."""
         if not self._settled:
-            await settle(self._storage, self._extractor)
+            await prepare(self._storage, self._extractor)
             self._settled = True
         refused: list[Refused] = []
         warned: list[Refused] = []
@@ -76,6 +79,15 @@ class StorageSink:
         if writes:
             await self._storage.commit(writes)
         return Outcome(refused=refused, warned=warned)
+
+    async def delete(self, name: str) -> bool:
+        """Delete a resource."""
+        key = parse_name(name, self._definitions.resource_types)
+        try:
+            await self._storage.commit([Write(key=key, body=None)])
+        except (NotFound, Gone):
+            return False
+        return True
 
     def _prepare(self, incoming: Incoming, refused: list[Refused], warned: list[Refused]) -> Write | None:
         resource = incoming.resource
@@ -124,6 +136,12 @@ class CoreSink:
         """Send the batch; each resource is stored or refused on its own."""
         answers = await asyncio.gather(*(self._send(incoming) for incoming in batch))
         return Outcome(refused=[answer for answer in answers if answer is not None])
+
+    async def delete(self, name: str) -> bool:
+        """Delete a resource."""
+        request = DeleteResourceRequest(name=name)
+        answer = await self._core.DeleteResource(request, metadata=self._metadata, timeout=_TIMEOUT)
+        return bool(answer.deletions)
 
     async def _send(self, incoming: Incoming) -> Refused | None:
         async with self._slots:

@@ -1,4 +1,7 @@
-"""FHIR files to resources: NDJSON, Bundles and single resources, each plain or gzipped, and folders of them."""
+"""FHIR files to resources: NDJSON, Bundles and single resources, each plain or gzipped, and folders of them.
+
+XML is read where it is named: in folders it often says again what JSON says beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from typing import IO
 
 from toro_core.errors import ToroError
 from toro_core.importing.bundles import unbundle
+from toro_core.importing.manifests import read_manifest
 from toro_core.json import JsonObject, loads
+from toro_core.xml import InvalidXml, open_xml
 
 __all__ = ["Incoming", "Refused", "find_files", "read_file"]
 
 _LINES = (".ndjson", ".jsonl")
 _ENDINGS = (*_LINES, ".json")
+_XML = (".xml", ".xml.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +43,20 @@ class Refused:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """List the FHIR files among these files and below these folders, in order. Raises FileNotFoundError."""
+    """List the FHIR files among these files and below these folders, in order; `*`, `?` and `[…]` stand for what they match.
+
+    Of a folder that holds the manifest of a bulk export, these are the files of resources that it names. Raises FileNotFoundError.
+    """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and (manifest := read_manifest(path)) is not None:
+            found += manifest.output
+        elif path.is_dir():
             found += sorted(file for file in path.rglob("*") if file.is_file() and _kind(file) is not None)
         elif path.is_file():
             found.append(path)
+        elif matched := sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))):
+            found += find_files(matched)
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
     return found
@@ -61,7 +74,9 @@ def read_file(path: Path, *, unpacked: bool = True) -> Iterator[Incoming | Refus
     """
     try:
         with _open(path) as stream:
-            if _kind(path) in _LINES:
+            if path.name.lower().endswith(_XML):
+                yield from _read_xml(path, stream.read(), unpacked)
+            elif _kind(path) in _LINES:
                 yield from _read_lines(path, stream)
             else:
                 yield from _read_document(path, stream.read(), unpacked)
@@ -77,6 +92,19 @@ def _read_lines(path: Path, stream: IO[bytes]) -> Iterator[Incoming | Refused]:
     for number, line in enumerate(stream, 1):
         if line.strip():
             yield _parse(f"{path}:{number}", line)
+
+
+def _read_xml(path: Path, text: bytes, unpacked: bool) -> Iterator[Incoming | Refused]:
+    xml = open_xml()
+    if xml is None:
+        yield Refused(place=str(path), why="XML needs lxml; install toro-fhir[xml].")
+        return
+    try:
+        json = xml.to_json(text)
+    except InvalidXml as error:
+        yield from (Refused(place=str(path), why=issue.diagnostics) for issue in error.issues)
+        return
+    yield from _read_document(path, json, unpacked)
 
 
 def _read_document(path: Path, text: bytes, unpacked: bool) -> Iterator[Incoming | Refused]:

@@ -42,7 +42,7 @@ class Extractor:
         self.references: Final = References(service_bases, definitions.resource_types)
         self._types: dict[str, _Type] = {}
         self.rules: Final = _RULES
-        self.fingerprint: Final = hashlib.sha256(f"{_RULES}\n{definitions.built_in_digest}".encode()).hexdigest()
+        self.fingerprint: Final = hashlib.sha256(f"{_RULES}\n{definitions.search_digest}".encode()).hexdigest()
         """Names what is extracted: rows of equal fingerprints are made by equal rules, but for the service's bases."""
         self.pending: Mapping[str, Collection[str]] = {}
         """By type the parameters whose rows in the storage may be of other rules, until it has been indexed again."""
@@ -78,6 +78,10 @@ class Extractor:
     def references_in(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
         """Return the reference rows of these names alone."""
         return self._type(str(resource["resourceType"])).references(resource, params)
+
+    def compartments(self, resource: JsonObject) -> Sequence[str]:
+        """Return the ids of the patients in whose compartments a resource lies, for less than all its rows cost."""
+        return self._type(str(resource["resourceType"])).compartments(resource)
 
     def systems(self, branch: Branch) -> Mapping[str, str]:
         """Return the systems of the codes that the branch's element allows, where its binding says them."""
@@ -143,7 +147,7 @@ class _Type:
             quantities=tuple(found.quantities),
             groups=tuple(found.groups),
             orders=self._orders.rows(found),
-            compartments=self._compartments(resource, found),
+            compartments=self._patients(resource, found.references),
         )
 
     def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
@@ -153,6 +157,10 @@ class _Type:
                 convert(run([resource]), found)
         return found.references
 
+    def compartments(self, resource: JsonObject) -> Sequence[str]:
+        rows = self.references(resource, self._compartment) if self._compartment else ()
+        return self._patients(resource, rows)
+
     @staticmethod
     def _sort(dates: list[DateRow], key: set[str]) -> int:
         lowest = MISSING
@@ -161,8 +169,8 @@ class _Type:
                 lowest = row[1]
         return lowest
 
-    def _compartments(self, resource: JsonObject, found: Collected) -> tuple[str, ...]:
-        patients = [row[2] for row in found.references if row[1] == "Patient" and row[0] in self._compartment]
+    def _patients(self, resource: JsonObject, references: Iterable[ReferenceRow]) -> tuple[str, ...]:
+        patients = [row[2] for row in references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
         return _distinct(patients)

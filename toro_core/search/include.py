@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from toro_core.access import Access, Decision, Forbidden, permits
+from toro_core.binaries import SecurityContexts
 from toro_core.caller import Caller
 from toro_core.errors import Issue
 from toro_core.json import loads
@@ -57,6 +58,7 @@ class Includer:
         self._storage = storage
         self._extractor = extractor
         self._access = access
+        self._contexts = SecurityContexts(storage, extractor, access)
 
     async def included(
         self,
@@ -105,7 +107,7 @@ class Includer:
         keys = [key for key in wanted if key not in page.seen and self._decision(page, key.type)]
         for start in range(0, len(keys), _PAGE):
             for found in await self._storage.read_many(keys[start : start + _PAGE]):
-                if found is not None and not found.deleted and self._may_see(page, found):
+                if found is not None and not found.deleted and await self._may_see(page, found):
                     page.add(found)
 
     def _targets(self, stored: Stored, includes: Sequence[Include]) -> Iterable[Key]:
@@ -174,8 +176,10 @@ class Includer:
                     page.left_out[resource_type] = f"the access token lacks system/{resource_type}.rs"
         return page.decisions[resource_type]
 
-    def _may_see(self, page: _Page, stored: Stored) -> bool:
+    async def _may_see(self, page: _Page, stored: Stored) -> bool:
         decision = page.decisions[stored.key.type]
+        if await self._contexts.hide(page.caller, stored):
+            return False
         if decision is None or decision.unconstrained:
             return decision is not None
         return permits(decision, stored.key, stored.at, self._extractor.rows(loads(stored.json)))

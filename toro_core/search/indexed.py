@@ -7,8 +7,10 @@ resource of its type has been indexed again.
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,14 +20,19 @@ from toro_core.fhirpath.branches import Branch
 from toro_core.search.extract import Extractor
 from toro_core.search.layout import Layout, Searchable
 from toro_core.search.plan import SearchPlan
-from toro_core.storage import Storage
+from toro_core.search.unindexed import index_new
+from toro_core.storage import StateRecord, Storage
 
-__all__ = ["COMPARTMENT", "Rules", "rules_of", "settle", "store_rules"]
+__all__ = ["COMPARTMENT", "STATE_PREFIX", "Rules", "find_pending", "rules_of", "settle", "store_rules"]
 
 COMPARTMENT: Final = "_compartment"
 """Stands among a type's parameters for which patients' compartments its resources lie in."""
+STATE_PREFIX: Final = "search/"
+"""Begins the keys of the state records on indexing, which are true of this storage alone."""
 _KEY: Final = "search/rules"
 _DIGEST: Final = 8
+_PAUSE: Final = 2.0
+_LOG: Final = logging.getLogger("toro.core")
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -35,30 +42,52 @@ class Rules(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Mapping[str, str]]
 
 
-async def settle(storage: Storage, extractor: Extractor) -> None:
-    """Find out which parameters are pending and let the extractor know; an empty storage takes its rules."""
+async def settle(storage: Storage, extractor: Extractor, tell: Callable[[int], None] | None = None) -> None:
+    """Find out which parameters are pending and let the extractor know; an empty storage takes its rules.
+
+    What nobody has indexed yet is indexed first; `tell` is given how many of those are done, or else the log is.
+    """
+    indexes = await index_new(storage, extractor, tell or _logged())
     while True:
         record = await storage.get_state(_KEY)
-        if record is None:
-            empty = await _is_empty(storage, extractor)
-            stored = Rules(fingerprint="", parameters={})
-        else:
-            empty = False
-            stored = _decoded(record.value)
-        if stored.fingerprint == extractor.fingerprint:
-            extractor.pending = {}
+        # Where files of others were found everything has just been indexed.
+        extractor.pending = {} if record is None and indexes else await _pending(storage, extractor, record)
+        if extractor.pending or (record is not None and _decoded(record.value).fingerprint == extractor.fingerprint):
             return
-        rules = rules_of(extractor)
-        pending = {} if empty else _changed(stored, rules)
-        extractor.pending = pending
-        if pending:
-            return
+        rules = _encoded(rules_of(extractor))
         try:
-            await storage.put_state(_KEY, _encoded(rules), if_revision=record.revision if record else 0)
+            await storage.put_state(_KEY, rules, if_revision=record.revision if record else 0)
         except StateConflict:
             # Another process has just settled it.
             continue
         return
+
+
+async def find_pending(storage: Storage, extractor: Extractor) -> dict[str, frozenset[str]]:
+    """Return by type the parameters whose rows may be of other rules; nothing is written."""
+    return await _pending(storage, extractor, await storage.get_state(_KEY))
+
+
+async def _pending(storage: Storage, extractor: Extractor, record: StateRecord | None) -> dict[str, frozenset[str]]:
+    if record is None:
+        if await _is_empty(storage, extractor):
+            return {}
+        return _changed(Rules(fingerprint="", parameters={}), rules_of(extractor))
+    stored = _decoded(record.value)
+    return {} if stored.fingerprint == extractor.fingerprint else _changed(stored, rules_of(extractor))
+
+
+def _logged() -> Callable[[int], None]:
+    """Return what says in the log every other second how many resources are indexed."""
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PAUSE:
+            _LOG.info("indexing what others wrote: %d resources so far", done)
+            last = time.monotonic()
+
+    return tell
 
 
 async def store_rules(storage: Storage, rules: Rules) -> None:

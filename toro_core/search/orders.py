@@ -40,15 +40,21 @@ class Orders:
             for order in made:
                 name = order[0]
                 bounds[name] = order if name not in bounds else _widened(bounds[name], order[1])
-        quantities = found.quantities if len(found.quantities) < 2 else _in_order(found.quantities)
-        values: list[tuple[str, Any]] = [row[:2] for row in (*found.dates, *found.numbers)]
-        values += [(row[0], row[1][:_ORDER_LENGTH]) for row in found.strings]
-        values += [(row[0], row[3]) for row in quantities]
-        for param, value in values:
-            for name in self._names.get(param, ()):
-                known_order = bounds.get(name)
-                bounds[name] = OrderRow(name, value, value) if known_order is None else _widened(known_order, value)
+        for dated in found.dates:
+            self._bound(bounds, dated[0], dated[1])
+        for numbered in found.numbers:
+            self._bound(bounds, numbered[0], numbered[1])
+        for text in found.strings:
+            self._bound(bounds, text[0], text[1][:_ORDER_LENGTH])
+        if found.quantities:
+            for quantity in _in_order(found.quantities):
+                self._bound(bounds, quantity[0], quantity[3])
         return tuple(bounds.values())
+
+    def _bound(self, bounds: dict[str, OrderRow], param: str, value: Any) -> None:
+        for name in self._names.get(param, ()):
+            known = bounds.get(name)
+            bounds[name] = OrderRow(name, value, value) if known is None else _widened(known, value)
 
     def _remembered(self, row: TokenRow | ReferenceRow | UriRow) -> tuple[OrderRow, ...]:
         if row.__class__ is TokenRow:

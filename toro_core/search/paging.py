@@ -23,7 +23,7 @@ from toro_core.search.plan import Cursor
 from toro_core.search.query import Parameter
 from toro_core.storage import Storage
 
-__all__ = ["LIFETIME", "InvalidPageToken", "PageState", "PageTokens"]
+__all__ = ["LIFETIME", "InvalidPageToken", "PageKind", "PageState", "PageTokens"]
 
 LIFETIME: Final = 24 * 3600
 """Seconds a token is valid."""
@@ -38,6 +38,8 @@ _MAX_ACCEPTED: Final = 2 * _MAX_TOKEN
 _RING: Final = "paging/keys"
 _QUERIES: Final = "paging/query/"
 
+PageKind = Literal["search", "history", "everything", "docref"]
+
 _Parameters: TypeAlias = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
@@ -50,9 +52,9 @@ class InvalidPageToken(ToroError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageState:
-    """Where a client stands: the search of `type`, or the history of `type`/`id`, and the storage's cursor."""
+    """Where a client stands in a search of `type`, the history of `type`/`id` or the record of a patient: the storage's cursor."""
 
-    kind: Literal["search", "history"]
+    kind: PageKind
     type: str
     id: str = ""
     parameters: tuple[Parameter, ...] = ()
@@ -71,7 +73,7 @@ class _Sealed(NamedTuple):
     """What a token holds; `query` is the hash that names the state record of parameters too long for a token."""
 
     expires: int
-    kind: Literal["search", "history"]
+    kind: PageKind
     type: str
     id: str
     lenient: bool

@@ -59,11 +59,13 @@ class SearchParser:
         draft = _Draft()
         results = Results(self._extractor, resource_type, self._max_count)
         for parameter in parameters:
-            present = replace(parameter, values=tuple(value for value in parameter.values if value))
+            present, is_whole = parameter, bool(parameter.values) and all(parameter.values)
+            if not is_whole:
+                present = replace(parameter, values=tuple(value for value in parameter.values if value))
             try:
                 if present.values:
                     self._take(resource_type, present, clause_of, results, draft)
-                if present.values != parameter.values or not present.values:
+                if not is_whole:
                     raise InvalidParameter("value", "has an empty value", ignorable=True)
             except InvalidParameter as invalid:
                 if lenient and invalid.ignorable:

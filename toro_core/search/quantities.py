@@ -40,16 +40,17 @@ def quantity_rows(param: str, value: Any) -> Sequence[QuantityRow]:
     get = value.get
     unit = _unit(get("system", ""), get("code", ""), get("unit", ""))
     comparator = get("comparator")
-    published = to_float(number)
+    # A quotient of whole numbers is rounded once, to the nearest float; that is quicker than to make one of a Decimal.
+    is_near = isinstance(number, int) or abs(number.adjusted()) < _FARTHEST
+    top, bottom = number.as_integer_ratio() if is_near else (0, 0)
+    published = _quotient(top, bottom) if is_near else to_float(number)
     low, high = _spread(comparator, published) if comparator else (published, published)
     rows = [QuantityRow(param, "", name, low, high) for name in unit.names]
     scale = unit.scale
     if scale is None:
         if unit.system:
             rows.append(QuantityRow(param, unit.system, unit.code, low, high))
-    elif not isinstance(number, Decimal) or abs(number.adjusted()) < _FARTHEST:
-        # Division of whole numbers is rounded once, to the nearest float.
-        top, bottom = number.as_integer_ratio()
+    elif is_near:
         amount = _quotient(scale.top * top + scale.plus * bottom, scale.bottom * bottom)
         low, high = _spread(comparator, amount) if comparator else (amount, amount)
         rows.append(QuantityRow(param, unit.system, scale.code, low, high))

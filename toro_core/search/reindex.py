@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -11,11 +12,12 @@ from toro_core.json import loads
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import rules_of, settle, store_rules
 from toro_core.search.plan import Cursor, SearchPlan, SortKey
-from toro_core.storage import Indexed, Storage, Stored
+from toro_core.storage import Indexed, Indexes, Storage, Stored
 
-__all__ = ["reindex"]
+__all__ = ["prepare", "reindex"]
 
 _KEY: Final = "search/reindexing"
+_LOG: Final = logging.getLogger("toro.core")
 _PAGE: Final = 1_000
 _PAGE_BYTES: Final = 8_000_000
 
@@ -26,6 +28,17 @@ class _Progress(msgspec.Struct, frozen=True):
     fingerprint: str
     type: str
     cursor: Cursor | None
+
+
+async def prepare(storage: Storage, extractor: Extractor, tell: Callable[[int], None] | None = None) -> None:
+    """Make a storage ready to be searched, telling as `settle` does.
+
+    One that indexes what others wrote when it is opened is indexed again by itself where definitions have changed.
+    """
+    await settle(storage, extractor, tell)
+    if extractor.pending and isinstance(storage, Indexes):
+        _LOG.info("the definitions have changed; everything is indexed again")
+        await reindex(storage, extractor, lambda type_, done: _LOG.info("%s: %d indexed so far", type_, done))
 
 
 async def reindex(

@@ -46,7 +46,7 @@ from toro_core.storage import (
     TokenRow,
     UriRow,
 )
-from toro_core.testing.making import TYPE, create, delete, found, write
+from toro_core.testing.making import TYPE, create, delete, found, put, write
 
 __all__ = ["CriteriaConformance"]
 
@@ -346,7 +346,7 @@ class CriteriaConformance:
         await _finds(storage, Chain(param="subject", type="Patient", criterion=Not(tag)), {"to 2", "to both"})
         await create(storage, {"2": _refers(), "1": _refers(code="y")}, type="Patient")
         await _finds(storage, chain, {"to 2", "to both"})
-        await storage.commit([delete("2", type="Patient"), write("nobody", _refers(), type="Patient")])
+        await put(storage, [delete("2", type="Patient"), write("nobody", _refers(), type="Patient")])
         await _finds(storage, chain, {"to nobody"})
 
     async def test_what_is_referred_to_is_found_by_what_refers_to_it_or_said_to_be_unsupported(
@@ -366,7 +366,7 @@ class CriteriaConformance:
                 "e": _refers("Patient/3"),
             },
         )
-        await storage.commit([delete("e"), delete("gone", type="Patient")])
+        await put(storage, [delete("e"), delete("gone", type="Patient")])
         if "joins" not in storage.capabilities:
             with pytest.raises(Unsupported):
                 await storage.search(SearchPlan(type="Patient", criterion=has))

@@ -13,7 +13,7 @@ from toro_core.search.evaluate import matches, order_key
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import Key, Rows, Storage, Write
 from toro_core.testing.chance import OTHER, Chance
-from toro_core.testing.making import TYPE, delete, walk, write
+from toro_core.testing.making import TYPE, delete, put, walk, write
 
 __all__ = ["DifferentialConformance"]
 
@@ -58,7 +58,7 @@ async def _rewrite(storage: Storage, chance: Chance, known: _Known) -> None:
             writes.append(delete(key.id, type=key.type))
         elif key not in known.resources or chance.one_in(3):
             writes.append(write(key.id, chance.rows(), type=key.type))
-    for each, stored in zip(writes, await storage.commit(writes), strict=True):
+    for each, stored in zip(writes, await put(storage, writes), strict=True):
         if stored.deleted:
             del known.resources[each.key]
         else:

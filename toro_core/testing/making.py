@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from toro_core.search.plan import Cursor, SearchPlan
 from toro_core.storage import ANY, Body, Expect, Key, Rows, Storage, Stored, Write
 
-__all__ = ["TYPE", "create", "delete", "found", "key", "walk", "write"]
+__all__ = ["TYPE", "create", "delete", "found", "key", "put", "walk", "write"]
 
 TYPE = "Observation"
 
@@ -36,8 +36,15 @@ def delete(id: str, *, type: str = TYPE, expect: Expect = ANY) -> Write:
 
 
 async def create(storage: Storage, rows: Mapping[str, Rows], *, type: str = TYPE) -> Sequence[Stored]:
-    """Commit a resource for each id."""
-    return await storage.commit([write(id, each, type=type) for id, each in rows.items()])
+    """Write a resource for each id."""
+    return await put(storage, [write(id, each, type=type) for id, each in rows.items()])
+
+
+async def put(storage: Storage, writes: Sequence[Write]) -> list[Stored]:
+    """Commit writes, together where the storage can, else one after the other."""
+    if "transactions" in storage.capabilities:
+        return list(await storage.commit(writes))
+    return [stored for each in writes for stored in await storage.commit([each])]
 
 
 async def walk(storage: Storage, plan: SearchPlan) -> list[str]:

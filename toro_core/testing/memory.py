@@ -11,23 +11,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
-from toro_core.errors import (
-    AlreadyExists,
-    ConditionChanged,
-    Gone,
-    NotFound,
-    PreconditionFailed,
-    StateConflict,
-    StillReferenced,
-    TargetMissing,
-    Unsupported,
-)
+from toro_core.errors import NotFound, Unsupported
+from toro_core.judging import judge_after, judge_before, judge_revision, judge_write
 from toro_core.search.evaluate import matches, places, sort_value
-from toro_core.search.plan import SearchPlan
+from toro_core.search.plan import Criterion, SearchPlan
 from toro_core.storage import (
-    Absent,
     Capability,
-    Expect,
     HistoryPlan,
     Indexed,
     Key,
@@ -37,16 +26,12 @@ from toro_core.storage import (
     ScanPlan,
     StateRecord,
     Stored,
-    Version,
     Watermark,
     Write,
     stamp,
 )
 
 __all__ = ["MemoryStorage"]
-
-_REFERRERS: Final = 10
-"""Referrers named at most."""
 
 
 @dataclass(slots=True)
@@ -104,9 +89,9 @@ class MemoryStorage:
         self._seq += 1
         self._at = max(self._at, self._sealed + 1, time.time_ns() // 1_000_000)
         try:
-            self._check_before(writes)
+            judge_before(writes, self)
             stored = [self._write(write) for write in writes]
-            self._check_after(writes)
+            judge_after(writes, self)
             return stored
         except Exception:
             for key, known in before.items():
@@ -116,39 +101,26 @@ class MemoryStorage:
                     self._resources[key] = _Resource(*known)
             raise
 
-    def _check_before(self, writes: Sequence[Write]) -> None:
-        for condition in (condition for write in writes for condition in write.conditions):
-            found = [
-                key
-                for key, at, rows in self.of_type(condition.type)
-                if matches(condition.criterion, key, at, rows, self)
-            ]
-            if found != ([] if condition.finds is None else [condition.finds]):
-                raise ConditionChanged
+    # What a commit is judged by
 
-    def _check_after(self, writes: Sequence[Write]) -> None:
-        for target in (target for write in writes for target in write.targets):
-            if self.get(target) is None:
-                raise TargetMissing(str(target))
-        for write in writes:
-            if write.unreferenced and (referrers := self._referrers(write.key)):
-                raise StillReferenced(str(write.key), referrers[:_REFERRERS])
+    def exists(self, key: Key) -> bool:
+        """Say whether there is such a resource."""
+        return self.get(key) is not None
 
-    def _referrers(self, target: Key) -> list[str]:
-        return [
-            str(key)
-            for key, found in self._resources.items()
-            if key != target
-            and not found.versions[-1].deleted
-            and any((row.type, row.id) == target for row in found.rows.references)
-        ]
+    def holding(self, type_: str, criterion: Criterion) -> list[Key]:
+        """Name the resources for which a criterion holds."""
+        return [key for key, at, rows in self.of_type(type_) if matches(criterion, key, at, rows, self)]
+
+    def referring(self, key: Key) -> Iterator[Key]:
+        """Name the resources that refer to one."""
+        for other, found in self._resources.items():
+            if not found.versions[-1].deleted and any((row.type, row.id) == key for row in found.rows.references):
+                yield other
 
     def _write(self, write: Write) -> Stored:
         found = self._resources.get(write.key)
         versions = found.versions if found else []
-        _expect(write.expect, versions)
-        if write.body is None and (not versions or versions[-1].deleted):
-            raise Gone if versions else NotFound
+        judge_write(write, len(versions), bool(versions) and not versions[-1].deleted)
         number = len(versions) + 1
         stored = Stored(
             key=write.key,
@@ -277,7 +249,7 @@ class MemoryStorage:
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
     ) -> int:
         """Write a record."""
-        self._expect_revision(await self.get_state(key), if_revision)
+        judge_revision(await self.get_state(key), if_revision)
         self._seq += 1
         expires = None if ttl is None else time.time_ns() // 1_000_000 + round(ttl * 1000)
         self._state[key] = StateRecord(key=key, value=value, revision=self._seq, expires_at=expires)
@@ -297,14 +269,9 @@ class MemoryStorage:
     async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
         """Delete a record."""
         found = await self.get_state(key)
-        self._expect_revision(found, if_revision)
+        judge_revision(found, if_revision)
         self._state.pop(key, None)
         return found is not None
-
-    @staticmethod
-    def _expect_revision(record: StateRecord | None, if_revision: int | None) -> None:
-        if if_revision is not None and if_revision != (record.revision if record else 0):
-            raise StateConflict
 
 
 def _in_history(plan: HistoryPlan, stored: Stored, ended: Stored | None) -> bool:
@@ -318,12 +285,3 @@ def _in_history(plan: HistoryPlan, stored: Stored, ended: Stored | None) -> bool
 
 def _place(plan: SearchPlan, values: Sequence[Any]) -> tuple[Any, str]:
     return places(plan.sort, values[:-1]), values[-1]
-
-
-def _expect(expect: Expect, versions: Sequence[Stored]) -> None:
-    live = bool(versions) and not versions[-1].deleted
-    match expect:
-        case Absent() if live:
-            raise AlreadyExists
-        case Version(number) if not live or versions[-1].version != number:
-            raise PreconditionFailed

@@ -10,7 +10,7 @@ import pytest
 
 from toro_core.search.plan import MISSING, AllOf, AnyOf, Criterion, Cursor, SearchPlan, SortKey, Text, Token
 from toro_core.storage import OrderRow, Rows, Storage, StringRow, TokenRow
-from toro_core.testing.making import TYPE, create, delete, walk, write
+from toro_core.testing.making import TYPE, create, delete, put, walk, write
 
 __all__ = ["PageConformance"]
 
@@ -176,8 +176,8 @@ class PageConformance:
                 moved = write(f"m{turn % 3}", rows(turn))
                 again = [write(id, steady[id], note=f"turn {turn}") for id in list(steady)[turn % 7 :: 7]]
                 if (await storage.read_many([delete(gone).key]))[0] is not None and turn % 2:
-                    await storage.commit([write(gone, rows(turn)), delete(gone)])
-                await storage.commit([write(new, rows(turn)), moved, *again])
+                    await put(storage, [write(gone, rows(turn)), delete(gone)])
+                await put(storage, [write(new, rows(turn)), moved, *again])
             assert cursor is None
             assert sorted(id for id in ids if id in steady) == sorted(steady), criterion
 
@@ -207,7 +207,7 @@ class PageConformance:
 
     async def test_a_page_is_cut_by_bytes_too_but_has_a_resource(self, storage: Storage) -> None:
         sizes = {"a": 10, "b": 10, "c": 9000, "d": 10, "e": 10}
-        await storage.commit([write(id, _rows(n), note="x" * size) for n, (id, size) in enumerate(sizes.items())])
+        await put(storage, [write(id, _rows(n), note="x" * size) for n, (id, size) in enumerate(sizes.items())])
         for criterion in _WAYS:
             pages = []
             cursor: Cursor | None = None

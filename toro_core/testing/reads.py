@@ -8,7 +8,7 @@ import pytest
 
 from toro_core.errors import NotFound, Unsupported
 from toro_core.storage import Body, Storage, Write, stamp
-from toro_core.testing.making import create, delete, key, write
+from toro_core.testing.making import create, delete, key, put, write
 
 __all__ = ["ReadConformance"]
 
@@ -51,7 +51,7 @@ class ReadConformance:
         assert await storage.read(key("a")) == tombstone
 
     async def test_many_are_read_in_the_order_asked(self, storage: Storage) -> None:
-        await storage.commit([write("a"), write("b"), write("c"), write("a", type="Patient")])
+        await put(storage, [write("a"), write("b"), write("c"), write("a", type="Patient")])
         await storage.commit([delete("b")])
         keys = [key("c"), key("nobody"), key("a", "Patient"), key("b"), key("a"), key("c")]
         read = await storage.read_many(keys)
@@ -66,11 +66,11 @@ class ReadConformance:
         assert await storage.read_many([]) == []
 
     async def test_two_thousand_are_read_at_once(self, storage: Storage) -> None:
-        stored = await storage.commit([write(f"r{n}", note=str(n)) for n in range(2000)])
+        stored = await put(storage, [write(f"r{n}", note=str(n)) for n in range(2000)])
         assert list(await storage.read_many([each.key for each in reversed(stored)])) == list(reversed(stored))
 
     async def test_one_id_in_two_types_is_two_resources(self, storage: Storage) -> None:
-        await storage.commit([write("a", type="Patient"), write("a")])
+        await put(storage, [write("a", type="Patient"), write("a")])
         await storage.commit([delete("a")])
         assert not (await storage.read(key("a", "Patient"))).deleted
         assert (await storage.read(key("a"))).deleted

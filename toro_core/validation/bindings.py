@@ -1,4 +1,4 @@
-"""Required bindings: is a code of a value set? https://hl7.org/fhir/R4/terminologies.html#binding"""
+"""Bindings: is a code of a value set? https://hl7.org/fhir/R4/terminologies.html#binding"""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, Final, TypeAlias
 
 from toro_core.definitions import Definitions
 
-__all__ = ["CODED", "Binding", "binding", "fits"]
+__all__ = ["CODED", "LEANING", "Binding", "binding", "fits", "leaning", "leaves"]
 
 Test: TypeAlias = Callable[[str | None, str], bool]
 
 CODED: Final = frozenset({"code", "string", "uri", "Coding", "CodeableConcept", "Quantity"})
-"""The types whose values a binding can judge."""
+"""The types whose values a required binding can judge."""
+LEANING: Final = frozenset({"Coding", "CodeableConcept", "Quantity"})
+"""Those whose values an extensible binding can judge: they name the system of their codes."""
 
 _WORD: Final = r"[A-Za-z0-9!#$&^_.+*-]+"
 _MIME: Final = re.compile(
@@ -79,6 +81,11 @@ def binding(url: str, definitions: Definitions, *, optional: bool = False) -> Bi
     return Binding(url=url, optional=optional, systems=systems, codes=codes, form=None if systems else _RULES.get(url))
 
 
+def leaning(url: str, definitions: Definitions) -> Mapping[str, frozenset[str]]:
+    """Return by system the codes that an extensible binding allows; of other systems it allows all."""
+    return definitions.leaned_on(url) or {}
+
+
 def fits(value: Any, bound: Binding) -> bool:
     """Say whether a code, Coding, CodeableConcept or Quantity is of the value set, or an extension says why not."""
     if isinstance(value, str):
@@ -95,3 +102,20 @@ def fits(value: Any, bound: Binding) -> bool:
     if "value" in value and "code" not in value:
         return True
     return bound.has(value.get("system"), value.get("code"))
+
+
+def leaves(value: Any, systems: Mapping[str, frozenset[str]]) -> bool:
+    """Say whether a value has a system of these but none of its codes, and no other code."""
+    if type(value) is not dict:
+        return False
+    given = value.get("coding") or (value,)
+    if type(given) is dict:
+        return False
+    for coding in given:
+        if type(coding) is not dict:
+            return False
+        system, code = coding.get("system"), coding.get("code")
+        codes = systems.get(system) if type(system) is str else None
+        if codes is None or type(code) is not str or code in codes:
+            return False
+    return True

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from toro_core.definitions import Definitions
 from toro_core.validation.members import ValueCheck
+from toro_core.validation.wording import Wording
 
 __all__ = ["Compiler"]
 
@@ -19,3 +20,6 @@ class Compiler(Protocol):
 
     def one_of(self, profiles: tuple[str, ...]) -> ValueCheck:
         """Return a check that a value follows one of these profiles; one that is not known is not checked."""
+
+    def target(self, canonicals: tuple[str, ...], say: Wording) -> ValueCheck:
+        """Return a check that what a Reference leads to follows one of these profiles or types, where it is at hand."""

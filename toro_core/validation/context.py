@@ -22,6 +22,7 @@ class Context:
     _environment: Environment | None = None
     _ids: dict[str, JsonObject] | None = None
     _targets: dict[str, JsonObject] | None = None
+    _followed: dict[tuple[int, str], bool] | None = None
 
     def __init__(
         self, resource: JsonObject, container: JsonObject | None = None, bundle: Context | None = None
@@ -50,6 +51,23 @@ class Context:
         if reference.startswith("#"):
             return self.root if reference == "#" else self.contained().get(reference[1:])
         return self.bundle.entries().get(reference) if self.bundle is not None else None
+
+    def followed(self) -> dict[tuple[int, str], bool]:
+        """Return what is known of the resources that are referred to: by identity and profile, whether they follow it.
+
+        It is kept with the outermost resource, which holds them all.
+        """
+        holder = self.bundle or self
+        if holder._followed is None:
+            holder._followed = {}
+        return holder._followed
+
+    def of(self, reference: str, resource: JsonObject) -> Context:
+        """Return the context of a resource that `resolve` found, which shares what is known of others."""
+        inside = reference.startswith("#") and resource is not self.root
+        found = Context(resource, container=self.root if inside else None, bundle=self.bundle)
+        found._followed = self.followed()
+        return found
 
     def contained(self) -> dict[str, JsonObject]:
         """Return the contained resources by id."""

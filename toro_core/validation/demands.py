@@ -34,10 +34,12 @@ class Demands:
 
     def on(self, resource: JsonObject, resource_type: str) -> tuple[ProfileFacts, ...]:
         """Return the profiles meant for a resource."""
-        if resource_type not in self._by_type:
+        candidates = self._by_type.get(resource_type)
+        if candidates is None:
             facts = [self._definitions.profile(url) for url in self._definitions.profiles(resource_type)]
-            self._by_type[resource_type] = _Candidates([one for one in facts if one is not None], self._compiler)
-        return self._by_type[resource_type].pick(resource)
+            candidates = _Candidates([one for one in facts if one is not None], self._compiler)
+            self._by_type[resource_type] = candidates
+        return candidates.pick(resource)
 
 
 class _Candidates:
@@ -47,11 +49,11 @@ class _Candidates:
 
     def __init__(self, profiles: list[ProfileFacts], compiler: Compiler) -> None:
         self._all = tuple(profiles)
-        self._by_code: dict[tuple[str, str], list[ProfileFacts]] = {}
+        self._by_code: dict[tuple[str, str], tuple[ProfileFacts, ...]] = {}
         self._ranked: tuple[list[tuple[ProfileFacts, Fit]], ...] = ([], [], [])
         for one in profiles:
             for code in one.codes:
-                self._by_code.setdefault(code, []).append(one)
+                self._by_code[code] = (*self._by_code.get(code, ()), one)
             if not one.codes:
                 rank, fit = _category_fit(one.root.children.get("category"), compiler)
                 self._ranked[rank].append((one, fit))
@@ -68,14 +70,14 @@ class _Candidates:
 
     def _about(self, resource: JsonObject) -> tuple[ProfileFacts, ...]:
         code = resource.get("code")
-        codings = code.get("coding") if isinstance(code, dict) else None
-        found: dict[str, ProfileFacts] = {}
-        for coding in codings if isinstance(codings, list) else ():
-            if isinstance(coding, dict):
+        codings = code.get("coding") if type(code) is dict else None
+        found: tuple[ProfileFacts, ...] = ()
+        for coding in codings if type(codings) is list else ():
+            if type(coding) is dict:
                 system, value = coding.get("system"), coding.get("code")
-                if isinstance(system, str) and isinstance(value, str):
-                    found |= {one.url: one for one in self._by_code.get((system, value), ())}
-        return tuple(found.values())
+                if type(system) is str and type(value) is str and (more := self._by_code.get((system, value))):
+                    found = (*found, *(one for one in more if one not in found)) if found else more
+        return found
 
 
 def _category_fit(rules: ElementRules | None, compiler: Compiler) -> tuple[int, Fit]:

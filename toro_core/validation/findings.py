@@ -7,16 +7,31 @@ step that led there. So the checks of a sound resource carry no place and write 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from toro_core.errors import Issue, Severity
 
-__all__ = ["MAX_ISSUES", "Layer", "Problem", "Problems", "expression", "issues", "joined", "placed", "problem"]
+__all__ = [
+    "MAX_ISSUES",
+    "RANKS",
+    "Layer",
+    "Problem",
+    "Problems",
+    "capped",
+    "expression",
+    "issues",
+    "joined",
+    "placed",
+    "problem",
+]
 
 Layer: TypeAlias = Literal["base", "profile"]
 """Whether FHIR R4 itself is broken, or what a profile or extension definition adds."""
 
+RANKS: Final[Mapping[Severity, int]] = MappingProxyType({"fatal": 0, "error": 0, "warning": 1, "information": 2})
+"""Errors come first, so that a cap on their number leaves out what matters least."""
 MAX_ISSUES: Final = 100
 _ENOUGH: Final = 4 * MAX_ISSUES
 """So many problems are kept while a resource is checked; warnings among them may push out errors only beyond this."""
@@ -93,7 +108,15 @@ def issues(root: str, problems: Problems | None) -> tuple[Issue, ...]:
         where = expression(root, one.steps)
         text = f"{where} {one.text}"
         found.append(Issue(severity=one.severity, code=one.code, diagnostics=text, expressions=(where,)))
-    if len(problems) >= MAX_ISSUES:
-        note = f"Only the first {MAX_ISSUES} issues are listed; correct them and send the resource again."
-        found.append(Issue(severity="information", code="incomplete", diagnostics=note))
-    return tuple(found)
+    return tuple(found) if len(problems) < MAX_ISSUES else (*found, _more())
+
+
+def capped(found: Sequence[Issue]) -> tuple[Issue, ...]:
+    """Return the issues of several resources, errors first, at most 100 and a note that there may be more."""
+    ordered = sorted((one for one in found if one.code != "incomplete"), key=lambda one: RANKS[one.severity])
+    return tuple(ordered) if len(ordered) < MAX_ISSUES else (*ordered[:MAX_ISSUES], _more())
+
+
+def _more() -> Issue:
+    note = f"Only the first {MAX_ISSUES} issues are listed; correct them and send the resource again."
+    return Issue(severity="information", code="incomplete", diagnostics=note)

@@ -5,21 +5,23 @@ A member's check takes (value, the object it is a member of, the context); a val
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from toro_core.definitions import Choice, ElementFacts
-from toro_core.validation.bindings import Binding, fits
+from toro_core.validation.bindings import Binding, fits, leaves
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problems, joined, placed, problem
 from toro_core.validation.primitives import Primitive
 
 __all__ = [
+    "LEAVES",
     "MemberCheck",
     "ValueCheck",
     "also",
     "both",
     "coded",
+    "leaning",
     "nothing",
     "primitive",
     "primitives",
@@ -30,6 +32,12 @@ __all__ = [
 
 ValueCheck: TypeAlias = Callable[[Any, Context], "Problems | None"]
 MemberCheck: TypeAlias = Callable[[Any, dict[str, Any], Context], "Problems | None"]
+
+
+LEAVES: Final = (
+    "has a code that its system does not have, all of which is in the value set {url}; send one of its codes."
+)
+"""What is said of a code beside those of an extensible binding."""
 
 
 def nothing(value: Any, node: dict[str, Any], context: Context) -> Problems | None:
@@ -94,6 +102,16 @@ def coded(bound: Binding) -> ValueCheck:
 
     def run(value: Any, context: Context) -> Problems | None:
         return None if fits(value, bound) else problem("code-invalid", text)
+
+    return run
+
+
+def leaning(url: str, systems: Mapping[str, frozenset[str]]) -> ValueCheck:
+    """Warn of a code that is none of its system, in an extensible binding; codes of other systems are as good as any."""
+    text = LEAVES.format(url=url)
+
+    def run(value: Any, context: Context) -> Problems | None:
+        return problem("code-invalid", text, severity="warning") if leaves(value, systems) else None
 
     return run
 

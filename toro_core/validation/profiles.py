@@ -6,13 +6,17 @@ from threading import RLock
 from typing import Any, Final
 
 from toro_core.definitions import Definitions, ProfileFacts
+from toro_core.json import JsonObject
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems
 from toro_core.validation.members import ValueCheck
 from toro_core.validation.rules import RuleCompiler
 from toro_core.validation.slices import without_url
+from toro_core.validation.wording import Wording
 
 __all__ = ["Profiles"]
+
+_CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
 
 
 class Profiles:
@@ -73,6 +77,47 @@ class Profiles:
             return [Problem("structure", text, layer="profile")]
 
         return run
+
+    def target(self, canonicals: tuple[str, ...], say: Wording) -> ValueCheck:
+        """Return a check that what a Reference leads to follows one of these profiles or types.
+
+        Judged is what is contained or in the same Bundle; a type that none of them is of is told elsewhere.
+        """
+        known = [self.definitions.profile(url) for url in canonicals if not _is_type(url, self.definitions)]
+        types = {url.removeprefix(_CORE) for url in canonicals if _is_type(url, self.definitions)}
+        if None in known or types & {"Resource", "DomainResource"}:
+            return _nothing
+        profiles: dict[str, list[ProfileFacts]] = {}
+        for facts in known:
+            if facts is not None and facts.type not in types:
+                profiles.setdefault(facts.type, []).append(facts)
+        texts = {
+            name: say.text(f"leads to a resource that breaks {', '.join(one.url for one in found)}; correct it.")
+            for name, found in profiles.items()
+        }
+
+        def run(value: Any, context: Context) -> Problems | None:
+            reference = value.get("reference") if type(value) is dict else None
+            if type(reference) is not str or (context.bundle is None and reference[:1] != "#"):
+                return None
+            resource = context.resolve(reference)
+            name = resource.get("resourceType") if resource is not None else None
+            if resource is None or not isinstance(name, str) or name not in profiles:
+                return None
+            if any(self._followed(reference, resource, facts, context) for facts in profiles[name]):
+                return None
+            return [Problem("value", texts[name], layer="profile")]
+
+        return run
+
+    def _followed(self, reference: str, resource: JsonObject, facts: ProfileFacts, context: Context) -> bool:
+        """Say whether a resource follows a profile, once for each: resources may refer to each other in circles."""
+        followed, key = context.followed(), (id(resource), facts.url)
+        if key not in followed:
+            followed[key] = True
+            found = self.check(facts)(resource, context.of(reference, resource))
+            followed[key] = found is None or all(one.severity != "error" for one in found)
+        return followed[key]
 
     def _typed(self, facts: ProfileFacts) -> ValueCheck:
         """Check a resource against a profile of its type only."""
@@ -160,3 +205,8 @@ def _misplaced(facts: ProfileFacts) -> Problem:
     shown = ", ".join(sorted(facts.contexts)[:5]) + (", …" if len(facts.contexts) > 5 else "")
     text = f"is an extension that may not stand here ({facts.url}); it may on {shown}."
     return Problem("extension", text, layer="profile", contexts=paths)
+
+
+def _is_type(canonical: str, definitions: Definitions) -> bool:
+    name = canonical.removeprefix(_CORE)
+    return name in definitions.resource_types or name in ("Resource", "DomainResource")

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from toro_core.definitions import Choice, ElementFacts, ElementRules
-from toro_core.validation.bindings import CODED, binding
+from toro_core.validation.bindings import CODED, LEANING, binding, leaning
 from toro_core.validation.compiling import Compiler
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems, joined, placed
 from toro_core.validation.invariants import constraint_check
+from toro_core.validation.limits import limit_check
 from toro_core.validation.members import ValueCheck
 from toro_core.validation.primitives import PRIMITIVES
 from toro_core.validation.slices import slices_check
@@ -47,8 +48,14 @@ class RuleCompiler:
             yield self._say.pattern(rules.pattern)
         if rules.value_set is not None and type_name in CODED:
             yield self._say.bound(binding(rules.value_set, self._definitions, optional=rules.code_optional))
+        if rules.leans_on is not None and type_name in LEANING:
+            yield self._say.leaning(rules.leans_on, leaning(rules.leans_on, self._definitions))
+        if rules.min_value is not None or rules.max_value is not None or rules.max_length is not None:
+            yield limit_check(rules, self._say)
         if rules.targets and type_name == "Reference":
             yield target_check(rules.targets, self._definitions.resource_types, "profile")
+        if rules.target_profiles and type_name == "Reference":
+            yield self._compiler.target(rules.target_profiles, self._say)
         if rules.profiles and type_name != "Extension":
             yield self._compiler.one_of(rules.profiles)
         yield constraint_check(rules.invariants, type_name, self._definitions, "profile", chosen=chosen)

@@ -14,7 +14,7 @@ from toro_core.definitions import Choice, Definitions, ElementFacts, StructureFa
 from toro_core.errors import Issue
 from toro_core.json import JsonObject
 from toro_core.validation import members
-from toro_core.validation.bindings import CODED, binding
+from toro_core.validation.bindings import CODED, LEANING, binding, leaning
 from toro_core.validation.bundles import check_entry
 from toro_core.validation.containment import check_contained, check_reference
 from toro_core.validation.context import Context
@@ -170,6 +170,9 @@ class Structures:
         if element.value_set and choice.type in CODED:
             bound = binding(element.value_set, self.definitions, optional=element.code_optional)
             check = members.both(check, members.coded(bound))
+        if element.leans_on and choice.type in LEANING:
+            systems = leaning(element.leans_on, self.definitions)
+            check = members.both(check, members.leaning(element.leans_on, systems)) if systems else check
         return check
 
 

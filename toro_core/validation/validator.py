@@ -14,7 +14,7 @@ from toro_core.errors import Issue
 from toro_core.json import JsonObject
 from toro_core.validation.context import Context
 from toro_core.validation.demands import Demands
-from toro_core.validation.findings import Layer, Problem, Problems, issues, placed
+from toro_core.validation.findings import RANKS, Layer, Problem, Problems, issues, placed
 from toro_core.validation.members import ValueCheck
 from toro_core.validation.profiles import Profiles
 from toro_core.validation.structure import Structures
@@ -140,13 +140,8 @@ def _structures(definitions: Definitions) -> Structures:
 def _report(root: str, problems: Problems) -> Report:
     layers = {one.layer for one in problems if one.severity == "error"}
     broken: Layer | None = "base" if "base" in layers else "profile" if layers else None
-    ordered = sorted(problems, key=_rank) if len(problems) > 1 else problems
+    ordered = sorted(problems, key=lambda one: RANKS[one.severity]) if len(problems) > 1 else problems
     return Report(issues=issues(root, ordered), broken=broken)
-
-
-def _rank(problem: Problem) -> int:
-    """Put errors first, so that a cap on their number leaves out what matters least."""
-    return {"fatal": 0, "error": 0, "warning": 1, "information": 2}[problem.severity]
 
 
 def _unknown(asked: bool) -> Problem:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from toro_core.validation.bindings import Binding, fits
+from toro_core.validation.bindings import Binding, fits, leaves
 from toro_core.validation.context import Context
 from toro_core.validation.findings import Problem, Problems, joined
-from toro_core.validation.members import ValueCheck
+from toro_core.validation.members import LEAVES, ValueCheck
 from toro_core.validation.patterns import pattern_test
 
 __all__ = ["Wording", "all_of"]
@@ -41,6 +41,19 @@ class Wording:
             return lambda value, context: [Problem("informational", unchecked, severity="information", layer="profile")]
         text = self.text(f"has no code of the value set {bound.url}; send one of its codes.")
         return lambda value, context: None if fits(value, bound) else [Problem("code-invalid", text, layer="profile")]
+
+    def leaning(self, url: str, systems: Mapping[str, frozenset[str]]) -> ValueCheck | None:
+        """Warn of a code that is none of its system, in an extensible binding."""
+        if not systems:
+            return None
+        text = self.text(LEAVES.format(url=url))
+
+        def run(value: Any, context: Context) -> Problems | None:
+            if not leaves(value, systems):
+                return None
+            return [Problem("code-invalid", text, severity="warning", layer="profile")]
+
+        return run
 
     def missing(self, name: str) -> Callable[[], Problems]:
         """Return what says that an element is missing."""

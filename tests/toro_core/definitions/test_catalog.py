@@ -212,7 +212,7 @@ def test_the_facts_hold_no_prose(definitions: Definitions) -> None:
         for row in file["structures"].values():
             assert row.keys() <= {"kind", "base", "abstract", "elements", "invariants"}
             for text in row.get("elements", {}).values():
-                assert re.fullmatch(r"[01]\.\.[01*] \S+( http\S+( optional)?)?", text)
+                assert re.fullmatch(r"[01]\.\.[01*] \S+( http\S+( optional)?)?( ~http\S+)?", text)
             for invariant in row.get("invariants", {}).values():
                 assert invariant.keys() <= {"at", "severity", "expression"}
         for row in file.get("search", {}).values():

@@ -167,7 +167,7 @@ def test_dates_are_written_as_they_were_read(moment: Any, offset: int) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("1 mm[Hg]", "133.322387415 Pa"),
+        ("1 mm[Hg]", "133.322 Pa"),
         ("1 mg/dL", "10 g/m3"),
         ("1 mmol/L", "1 mol/m3"),
         ("1 10*3/uL", "1000000000 /L"),

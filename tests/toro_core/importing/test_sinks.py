@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toro_core.definitions import load
@@ -48,6 +48,9 @@ class Noting:
         assert not gc.isenabled()
         return Outcome(refused=[Refused(place=one.place, why="named so") for one in batch if one.place.endswith("bad")])
 
+    async def delete(self, name: str) -> bool:
+        raise StorageFull
+
 
 def incoming(count: int, size: int = 10, kind: str = "Patient") -> list[Incoming]:
     return [Incoming(place=f"a:{number}", resource={"resourceType": kind}, size=size) for number in range(count)]
@@ -82,6 +85,14 @@ async def test_batches_before_a_failure_are_in_the_report() -> None:
         await import_resources(incoming(5_000), Noting(fails_at=2), report)
     assert report.stored.total() == 4_000
     assert gc.isenabled()
+
+
+async def test_with_stop_nothing_follows_the_batch_in_which_something_is_refused() -> None:
+    sink, report = Noting(), Report()
+    bad = Incoming(place="bad", resource={"resourceType": "Patient"}, size=1)
+    await import_resources([*incoming(10), bad, *incoming(5_000)], sink, report, stop=True)
+    assert sink.sizes == [2_000]
+    assert report.stored.total() == 1_999
 
 
 DEFINITIONS = load()
@@ -126,6 +137,7 @@ def changed(changes: Sequence[tuple[tuple[Any, ...], Any]]) -> JsonObject:
     return resource
 
 
+@settings(deadline=None)  # the rules of all types are compiled on first use
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(JUNK)), min_size=1, max_size=3), st.booleans())
 async def test_a_resource_of_any_shape_is_stored_or_refused(
     changes: list[tuple[tuple[Any, ...], Any]], strict: bool

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toro_core.importing import Incoming, Refused, find_files, read_file
+from toro_core.importing.manifests import deleted_in, read_manifest
 
 
 def resources(path: Path) -> list[dict[str, Any]]:
@@ -25,6 +27,31 @@ def test_folders_are_searched_and_other_files_left(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert [path.name for path in find_files([tmp_path])] == ["a.json", "b.ndjson", "c.ndjson.gz"]
+
+
+def test_of_a_bulk_export_the_files_that_its_manifest_names_are_found(tmp_path: Path) -> None:
+    def item(name: str) -> dict[str, Any]:
+        return {"type": "Patient", "url": f"https://fhir.example.org/files/{name}?signed=x"}
+
+    manifest = {
+        "transactionTime": "2026-01-01T00:00:00Z",
+        "output": [item("b%20.ndjson"), item("a.ndjson"), item("never-downloaded.ndjson")],
+        "deleted": [item("gone.ndjson")],
+        "error": [item("errors.ndjson")],
+    }
+    bundle = {
+        "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}, {"request": {"method": "PUT", "url": "x"}}]
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("a.ndjson.gz", "b .ndjson", "errors.ndjson", "other.ndjson"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "gone.ndjson").write_text(json.dumps(bundle) + "\n\nno json\n" + json.dumps(bundle) + "\n")
+    assert [path.name for path in find_files([tmp_path])] == ["b .ndjson", "a.ndjson.gz"]
+    found = read_manifest(tmp_path)
+    assert found
+    assert [list(deleted_in(path)) for path in found.deleted] == [["Patient/1", "Patient/1"]]
+    (tmp_path / "manifest.json").write_text('{"resourceType": "Patient"}')
+    assert read_manifest(tmp_path) is None
 
 
 def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -92,3 +119,21 @@ def test_a_single_resource_is_read(tmp_path: Path) -> None:
     path = tmp_path / "Group.json"
     path.write_text('{"resourceType":"Group","id":"1a"}')
     assert resources(path) == [{"resourceType": "Group", "id": "1a"}]
+
+
+def test_xml_is_read_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in.xml"
+    patient = '<Patient xmlns="http://hl7.org/fhir"><id value="1"/></Patient>'
+    entry = f"<entry><resource>{patient}</resource></entry>"
+    path.write_text(f'<Bundle xmlns="http://hl7.org/fhir"><type value="collection"/>{entry}</Bundle>')
+    assert resources(path) == [{"resourceType": "Patient", "id": "1"}]
+    assert find_files([tmp_path]) == []
+    assert find_files([path]) == [path]
+    path.write_text('<Patient xmlns="http://hl7.org/fhir"><a/><b/></Patient>')
+    assert [one.why[:9] for one in refused(path)] == ["Patient.a", "Patient.b"]
+
+
+def test_xml_without_lxml_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    (tmp_path / "in.xml").write_text("<Patient/>")
+    assert ["toro-fhir[xml]" in one.why for one in refused(tmp_path / "in.xml")] == [True]

@@ -165,12 +165,12 @@ def world_on(storage: Storage, extractor: Extractor) -> World:
     return World(storage, extractor, Searcher(storage, extractor, parser, access, tokens, page_size=50))
 
 
-@pytest.fixture(params=["joins", "no joins", "sqlite"])
+@pytest.fixture(params=["joins", "no joins", "sqlite", "ndjson"])
 async def world(request: pytest.FixtureRequest, extractor: Extractor, tmp_path: Path) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         storage: Storage
-        if request.param == "sqlite":
-            storage = await stack.enter_async_context(open_storage(f"sqlite:///{tmp_path}/toro.db"))
+        if request.param in {"sqlite", "ndjson"}:
+            storage = await stack.enter_async_context(open_storage(f"{request.param}:///{tmp_path}/toro"))
         else:
             storage = MemoryStorage(without=() if request.param == "joins" else ("joins",))
         made = world_on(storage, extractor)

@@ -306,3 +306,131 @@ def test_packages_change_the_digest_in_whatever_order_they_are_added(definitions
 def test_a_profile_of_another_type_is_an_error(definitions: Definitions) -> None:
     judge = validator(definitions, definition("Patient"))
     assert found(judge.validate(observation())) == [("error", "Observation.meta.profile")]
+
+
+UCUM = "http://unitsofmeasure.org"
+
+
+def reference(canonical: str) -> dict[str, Any]:
+    return {"type": [{"code": "Reference", "targetProfile": [canonical]}]}
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "broken"),
+    [
+        ({"minValueInteger": 2}, {"valueInteger": 2}, False),
+        ({"minValueInteger": 2}, {"valueInteger": 1}, True),
+        ({"maxValueInteger": 2}, {"valueInteger": 3}, True),
+        ({"maxValueInteger": 2}, {"valueString": "9"}, False),
+        ({"minValueDateTime": "2020-02"}, {"valueDateTime": "2020-02-01"}, False),
+        ({"minValueDateTime": "2020-02"}, {"valueDateTime": "2020-01-31T23:59:59Z"}, True),
+        ({"minValueDateTime": "2020-02"}, {"valueDateTime": "2020"}, False),  # may be later
+        ({"maxValueDateTime": "2020-02"}, {"valueDateTime": "2020-02-29"}, False),
+        ({"maxValueDateTime": "2020-02"}, {"valueDateTime": "2020-03-01"}, True),
+        ({"maxValueTime": "12:00:00"}, {"valueTime": "12:00:01"}, True),
+        (
+            {"minValueQuantity": {"value": 1, "system": UCUM, "code": "g"}},
+            {"valueQuantity": {"value": 0.5, "system": UCUM, "code": "g"}},
+            True,
+        ),
+        (
+            {"minValueQuantity": {"value": 1, "system": UCUM, "code": "g"}},
+            {"valueQuantity": {"value": 0.5, "system": UCUM, "code": "kg"}},
+            False,
+        ),
+        ({"maxLength": 3}, {"valueString": "\u00e9\u00e9\u00e9"}, False),
+        ({"maxLength": 3}, {"valueString": "four"}, True),
+        ({"maxLength": 3}, {"valueInteger": 4444}, False),
+    ],
+)
+def test_limits_of_values_and_texts(
+    definitions: Definitions, limits: dict[str, Any], value: dict[str, Any], broken: bool
+) -> None:
+    limited = validator(definitions, definition("Observation", element("Observation.value[x]", 0, "1", **limits)))
+    report = limited.validate(observation(**value))
+    assert found(report) == ([("error", "Observation.value")] if broken else [])
+    assert report.broken == ("profile" if broken else None)
+
+
+NAMED = "http://example.org/fhir/StructureDefinition/named"
+SUBJECT = (
+    definition("Observation", element("Observation.subject", 0, "1", **reference(NAMED))),
+    {**definition("Patient", element("Patient.name", 1)), "url": NAMED},
+)
+
+
+def test_what_is_contained_has_to_follow_the_profile_a_reference_asks_for(definitions: Definitions) -> None:
+    asking = validator(definitions, *SUBJECT)
+    patient: dict[str, Any] = {"resourceType": "Patient", "id": "p"}
+    subject = {"reference": "#p"}
+    bad = asking.validate(observation(contained=[patient], subject=subject))
+    assert found(bad) == [("error", "Observation.subject")]
+    assert NAMED in bad.issues[0].diagnostics
+    good = {**patient, "name": [{"text": "A"}]}
+    assert not asking.validate(observation(contained=[good], subject=subject)).issues
+    assert not asking.validate(observation(subject={"reference": "Patient/1"})).issues
+
+
+def test_what_is_in_the_same_bundle_has_to_follow_the_profile_a_reference_asks_for(definitions: Definitions) -> None:
+    asking = validator(definitions, *SUBJECT)
+
+    def places(patient: dict[str, Any]) -> list[str]:
+        entries: list[Any] = [
+            {"fullUrl": "urn:uuid:0b4e1a3a-6a3f-4c6e-8f0a-2d7f3c9a9f01", "resource": patient},
+            {"resource": observation(subject={"reference": "urn:uuid:0b4e1a3a-6a3f-4c6e-8f0a-2d7f3c9a9f01"})},
+        ]
+        bundle: Any = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        issues = asking.validate(json.loads(json.dumps(bundle))).issues
+        return [issue.expressions[0] for issue in issues if issue.severity == "error"]
+
+    assert places({"resourceType": "Patient"}) == ["Bundle.entry[1].resource.subject"]
+    assert places({"resourceType": "Patient", "name": [{"text": "A"}]}) == []
+
+
+def test_resources_that_refer_to_each_other_are_judged_once(definitions: Definitions) -> None:
+    other = element("Patient.link.other", 1, "1", **reference(URL))
+    circle = definition("Patient", element("Patient.link"), other)
+
+    def linked(to: str, **more: Any) -> dict[str, Any]:
+        return {"resourceType": "Patient", "link": [{"other": {"reference": to}, "type": "seealso"}], **more}
+
+    contained = [linked("#b", id="a"), linked("#a", id="b")]
+    patient = json.dumps(linked("#a", meta={"profile": [URL]}, contained=contained))
+    assert not validator(definitions, circle).validate(json.loads(patient)).issues
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "warned"),
+    [
+        ("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item", False),
+        ("http://terminology.hl7.org/CodeSystem/condition-category", "no-such-code", True),
+        ("http://example.org/codes", "no-such-code", False),
+    ],
+)
+def test_a_code_that_is_none_of_the_system_of_an_extensible_binding_is_a_warning(
+    definitions: Definitions, system: str, code: str, warned: bool
+) -> None:
+    def checked(*codings: Any) -> Report:
+        condition: Any = {"resourceType": "Condition", "category": [{"coding": list(codings)}]}
+        return Validator(definitions, policy="off").validate({**condition, "subject": {"reference": "Patient/1"}})
+
+    coding = {"system": system, "code": code}
+    report = checked(coding)
+    assert found(report) == ([("warning", "Condition.category[0]")] if warned else [])
+    assert report.broken is None
+    assert not checked(coding, {"system": "http://example.org/other", "code": "x"}).issues
+
+
+def test_an_extensible_binding_of_a_profile_is_a_warning_and_names_it(definitions: Definitions) -> None:
+    system, value_set = "http://example.org/codes", "http://example.org/fhir/ValueSet/mine"
+    binding = {"strength": "extensible", "valueSet": value_set}
+    checked = validator(
+        definitions,
+        definition("Observation", element("Observation.method", 0, "1", binding=binding)),
+        {"resourceType": "CodeSystem", "url": system, "content": "complete", "concept": [{"code": "a"}]},
+        {"resourceType": "ValueSet", "url": value_set, "compose": {"include": [{"system": system}]}},
+    )
+    assert not checked.validate(observation(method=A)).issues
+    (issue,) = checked.validate(observation(method=B)).issues
+    assert (issue.severity, issue.expressions) == ("warning", ("Observation.method",))
+    assert URL in issue.diagnostics

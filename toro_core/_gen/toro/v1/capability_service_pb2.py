@@ -24,23 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n toro/v1/capability_service.proto\x12\x07toro.v1\"\x18\n\x16GetCapabilitiesRequest\"\xe9\x01\n\x17GetCapabilitiesResponse\x12\x14\n\x0c\x66hir_version\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12&\n\x05types\x18\x03 \x03(\x0b\x32\x17.toro.v1.TypeCapability\x12\x1c\n\x14storage_capabilities\x18\x04 \x03(\t\x12\x10\n\x08max_body\x18\x05 \x01(\x03\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x06 \x01(\t\x12*\n\x0cinteractions\x18\x07 \x03(\x0e\x32\x14.toro.v1.Interaction\"\xae\x01\n\x0eTypeCapability\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12*\n\x0cinteractions\x18\x02 \x03(\x0e\x32\x14.toro.v1.Interaction\x12=\n\x11search_parameters\x18\x03 \x03(\x0b\x32\".toro.v1.SearchParameterCapability\x12\x1a\n\x12supported_profiles\x18\x04 \x03(\t\"o\n\x19SearchParameterCapability\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x11\n\tmodifiers\x18\x05 \x03(\t*\xa9\x02\n\x0bInteraction\x12\x1b\n\x17INTERACTION_UNSPECIFIED\x10\x00\x12\x14\n\x10INTERACTION_READ\x10\x01\x12\x15\n\x11INTERACTION_VREAD\x10\x02\x12 \n\x1cINTERACTION_HISTORY_INSTANCE\x10\x03\x12\x1b\n\x17INTERACTION_SEARCH_TYPE\x10\x04\x12\x16\n\x12INTERACTION_CREATE\x10\x05\x12\x16\n\x12INTERACTION_UPDATE\x10\x06\x12\x15\n\x11INTERACTION_PATCH\x10\x07\x12\x16\n\x12INTERACTION_DELETE\x10\x08\x12\x15\n\x11INTERACTION_BATCH\x10\t\x12\x1b\n\x17INTERACTION_TRANSACTION\x10\n2i\n\x11\x43\x61pabilityService\x12T\n\x0fGetCapabilities\x12\x1f.toro.v1.GetCapabilitiesRequest\x1a .toro.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n toro/v1/capability_service.proto\x12\x07toro.v1\"\x18\n\x16GetCapabilitiesRequest\"\x9b\x02\n\x17GetCapabilitiesResponse\x12\x14\n\x0c\x66hir_version\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12&\n\x05types\x18\x03 \x03(\x0b\x32\x17.toro.v1.TypeCapability\x12\x1c\n\x14storage_capabilities\x18\x04 \x03(\t\x12\x10\n\x08max_body\x18\x05 \x01(\x03\x12\x1a\n\x12\x64\x65\x66initions_digest\x18\x06 \x01(\t\x12*\n\x0cinteractions\x18\x07 \x03(\x0e\x32\x14.toro.v1.Interaction\x12\x30\n\noperations\x18\x08 \x03(\x0b\x32\x1c.toro.v1.OperationCapability\"\xa8\x01\n\x13OperationCapability\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\ndefinition\x18\x02 \x01(\t\x12\x0e\n\x06system\x18\x03 \x01(\x08\x12\x0c\n\x04type\x18\x04 \x01(\x08\x12\x10\n\x08instance\x18\x05 \x01(\x08\x12\x16\n\x0eresource_types\x18\x06 \x03(\t\x12\x15\n\raffects_state\x18\x07 \x01(\x08\x12\x10\n\x08\x62uilt_in\x18\x08 \x01(\x08\"\xae\x01\n\x0eTypeCapability\x12\x15\n\rresource_type\x18\x01 \x01(\t\x12*\n\x0cinteractions\x18\x02 \x03(\x0e\x32\x14.toro.v1.Interaction\x12=\n\x11search_parameters\x18\x03 \x03(\x0b\x32\".toro.v1.SearchParameterCapability\x12\x1a\n\x12supported_profiles\x18\x04 \x03(\t\"o\n\x19SearchParameterCapability\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x11\n\tmodifiers\x18\x05 \x03(\t*\xe7\x02\n\x0bInteraction\x12\x1b\n\x17INTERACTION_UNSPECIFIED\x10\x00\x12\x14\n\x10INTERACTION_READ\x10\x01\x12\x15\n\x11INTERACTION_VREAD\x10\x02\x12 \n\x1cINTERACTION_HISTORY_INSTANCE\x10\x03\x12\x1b\n\x17INTERACTION_SEARCH_TYPE\x10\x04\x12\x16\n\x12INTERACTION_CREATE\x10\x05\x12\x16\n\x12INTERACTION_UPDATE\x10\x06\x12\x15\n\x11INTERACTION_PATCH\x10\x07\x12\x16\n\x12INTERACTION_DELETE\x10\x08\x12\x15\n\x11INTERACTION_BATCH\x10\t\x12\x1b\n\x17INTERACTION_TRANSACTION\x10\n\x12\x1c\n\x18INTERACTION_HISTORY_TYPE\x10\x0b\x12\x1e\n\x1aINTERACTION_HISTORY_SYSTEM\x10\x0c\x32i\n\x11\x43\x61pabilityService\x12T\n\x0fGetCapabilities\x12\x1f.toro.v1.GetCapabilitiesRequest\x1a .toro.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'toro.v1.capability_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INTERACTION']._serialized_start=598
-  _globals['_INTERACTION']._serialized_end=895
+  _globals['_INTERACTION']._serialized_start=819
+  _globals['_INTERACTION']._serialized_end=1178
   _globals['_GETCAPABILITIESREQUEST']._serialized_start=45
   _globals['_GETCAPABILITIESREQUEST']._serialized_end=69
   _globals['_GETCAPABILITIESRESPONSE']._serialized_start=72
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=305
-  _globals['_TYPECAPABILITY']._serialized_start=308
-  _globals['_TYPECAPABILITY']._serialized_end=482
-  _globals['_SEARCHPARAMETERCAPABILITY']._serialized_start=484
-  _globals['_SEARCHPARAMETERCAPABILITY']._serialized_end=595
-  _globals['_CAPABILITYSERVICE']._serialized_start=897
-  _globals['_CAPABILITYSERVICE']._serialized_end=1002
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=355
+  _globals['_OPERATIONCAPABILITY']._serialized_start=358
+  _globals['_OPERATIONCAPABILITY']._serialized_end=526
+  _globals['_TYPECAPABILITY']._serialized_start=529
+  _globals['_TYPECAPABILITY']._serialized_end=703
+  _globals['_SEARCHPARAMETERCAPABILITY']._serialized_start=705
+  _globals['_SEARCHPARAMETERCAPABILITY']._serialized_end=816
+  _globals['_CAPABILITYSERVICE']._serialized_start=1180
+  _globals['_CAPABILITYSERVICE']._serialized_end=1285
 # @@protoc_insertion_point(module_scope)

@@ -129,20 +129,22 @@ class CreateResourceResponse(_message.Message):
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., created: _Optional[bool] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
 
 class UpdateResourceRequest(_message.Message):
-    __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions")
+    __slots__ = ("name", "json", "etag", "allow_missing", "content", "conditions", "none_match")
     NAME_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    NONE_MATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     json: bytes
     etag: str
     allow_missing: bool
     content: Content
     conditions: _containers.RepeatedCompositeFieldContainer[SearchParameter]
-    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ...) -> None: ...
+    none_match: str
+    def __init__(self, name: _Optional[str] = ..., json: _Optional[bytes] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., content: _Optional[_Union[Content, str]] = ..., conditions: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., none_match: _Optional[str] = ...) -> None: ...
 
 class UpdateResourceResponse(_message.Message):
     __slots__ = ("resource", "created", "issues")
@@ -327,16 +329,24 @@ class SearchResourcesResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token", "max_bytes")
+    __slots__ = ("name", "page_size", "page_token", "max_bytes", "resource_type", "since", "at", "exposure")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
     name: str
     page_size: int
     page_token: str
     max_bytes: int
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+    resource_type: str
+    since: str
+    at: str
+    exposure: _exposure_pb2.Exposure
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., max_bytes: _Optional[int] = ..., resource_type: _Optional[str] = ..., since: _Optional[str] = ..., at: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ...) -> None: ...
 
 class ListVersionsResponse(_message.Message):
     __slots__ = ("versions", "next_page_token", "total")
@@ -347,3 +357,103 @@ class ListVersionsResponse(_message.Message):
     next_page_token: str
     total: int
     def __init__(self, versions: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ...) -> None: ...
+
+class WatchResourcesRequest(_message.Message):
+    __slots__ = ("after", "resource_types", "max_bytes")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_TYPES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    resource_types: _containers.RepeatedScalarFieldContainer[str]
+    max_bytes: int
+    def __init__(self, after: _Optional[int] = ..., resource_types: _Optional[_Iterable[str]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class WatchResourcesResponse(_message.Message):
+    __slots__ = ("changes", "sequence")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]
+    sequence: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[_resource_pb2.Resource, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class FetchEverythingRequest(_message.Message):
+    __slots__ = ("name", "start", "end", "since", "types", "page_size", "page_token", "exposure", "max_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    start: str
+    end: str
+    since: str
+    types: _containers.RepeatedScalarFieldContainer[str]
+    page_size: int
+    page_token: str
+    exposure: _exposure_pb2.Exposure
+    max_bytes: int
+    def __init__(self, name: _Optional[str] = ..., start: _Optional[str] = ..., end: _Optional[str] = ..., since: _Optional[str] = ..., types: _Optional[_Iterable[str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class FetchEverythingResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token", "issues")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ISSUES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[SearchEntry]
+    next_page_token: str
+    issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
+    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ...) -> None: ...
+
+class GenerateDocumentRequest(_message.Message):
+    __slots__ = ("name", "persist", "base_url", "exposure", "max_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PERSIST_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    persist: bool
+    base_url: str
+    exposure: _exposure_pb2.Exposure
+    max_bytes: int
+    def __init__(self, name: _Optional[str] = ..., persist: _Optional[bool] = ..., base_url: _Optional[str] = ..., exposure: _Optional[_Union[_exposure_pb2.Exposure, _Mapping]] = ..., max_bytes: _Optional[int] = ...) -> None: ...
+
+class GenerateDocumentResponse(_message.Message):
+    __slots__ = ("json", "stored")
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    json: bytes
+    stored: _resource_pb2.Resource
+    def __init__(self, json: _Optional[bytes] = ..., stored: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ...) -> None: ...
+
+class FetchBinaryRequest(_message.Message):
+    __slots__ = ("name", "version_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version_id: str
+    def __init__(self, name: _Optional[str] = ..., version_id: _Optional[str] = ...) -> None: ...
+
+class FetchBinaryResponse(_message.Message):
+    __slots__ = ("content", "chunk")
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    content: BinaryContent
+    chunk: bytes
+    def __init__(self, content: _Optional[_Union[BinaryContent, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class BinaryContent(_message.Message):
+    __slots__ = ("resource", "content_type", "size", "security_context")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    resource: _resource_pb2.Resource
+    content_type: str
+    size: int
+    security_context: str
+    def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., security_context: _Optional[str] = ...) -> None: ...

@@ -85,6 +85,26 @@ class ResourceServiceStub:
                 request_serializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.SerializeToString,
                 response_deserializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.FromString,
                 _registered_method=True)
+        self.WatchResources = channel.unary_stream(
+                '/toro.v1.ResourceService/WatchResources',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+                _registered_method=True)
+        self.FetchEverything = channel.unary_stream(
+                '/toro.v1.ResourceService/FetchEverything',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.FetchEverythingRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.FetchEverythingResponse.FromString,
+                _registered_method=True)
+        self.GenerateDocument = channel.unary_unary(
+                '/toro.v1.ResourceService/GenerateDocument',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.GenerateDocumentRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.GenerateDocumentResponse.FromString,
+                _registered_method=True)
+        self.FetchBinary = channel.unary_stream(
+                '/toro.v1.ResourceService/FetchBinary',
+                request_serializer=toro_dot_v1_dot_resource__service__pb2.FetchBinaryRequest.SerializeToString,
+                response_deserializer=toro_dot_v1_dot_resource__service__pb2.FetchBinaryResponse.FromString,
+                _registered_method=True)
 
 
 class ResourceServiceServicer:
@@ -155,7 +175,37 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVersions(self, request, context):
-        """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history
+        """List the versions of one resource, of a type or of all types, newest first. https://hl7.org/fhir/R4/http.html#history
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchResources(self, request, context):
+        """Watch what is committed, in commit order, for as long as the caller likes. Needs a storage with `ordered_changes`, else
+        UNSUPPORTED. The stream ends when the core shuts down, and with UNAUTHENTICATED at a change after the token's end: call again
+        with the last `sequence` seen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchEverything(self, request, context):
+        """Stream all there is of one patient, and what that refers to. https://hl7.org/fhir/R4/patient-operation-everything.html
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateDocument(self, request, context):
+        """Put together the document that a Composition describes. https://hl7.org/fhir/R4/composition-operation-document.html
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchBinary(self, request, context):
+        """Read the content of a Binary in chunks of at most 1 MiB. https://hl7.org/fhir/R4/binary.html
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +263,26 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.ListVersions,
                     request_deserializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.FromString,
                     response_serializer=toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'WatchResources': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchResources,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.SerializeToString,
+            ),
+            'FetchEverything': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchEverything,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.FetchEverythingRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.FetchEverythingResponse.SerializeToString,
+            ),
+            'GenerateDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GenerateDocument,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.GenerateDocumentRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.GenerateDocumentResponse.SerializeToString,
+            ),
+            'FetchBinary': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchBinary,
+                    request_deserializer=toro_dot_v1_dot_resource__service__pb2.FetchBinaryRequest.FromString,
+                    response_serializer=toro_dot_v1_dot_resource__service__pb2.FetchBinaryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -486,6 +556,114 @@ class ResourceService:
             '/toro.v1.ResourceService/ListVersions',
             toro_dot_v1_dot_resource__service__pb2.ListVersionsRequest.SerializeToString,
             toro_dot_v1_dot_resource__service__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/toro.v1.ResourceService/WatchResources',
+            toro_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchEverything(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/toro.v1.ResourceService/FetchEverything',
+            toro_dot_v1_dot_resource__service__pb2.FetchEverythingRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.FetchEverythingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/toro.v1.ResourceService/GenerateDocument',
+            toro_dot_v1_dot_resource__service__pb2.GenerateDocumentRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.GenerateDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchBinary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/toro.v1.ResourceService/FetchBinary',
+            toro_dot_v1_dot_resource__service__pb2.FetchBinaryRequest.SerializeToString,
+            toro_dot_v1_dot_resource__service__pb2.FetchBinaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

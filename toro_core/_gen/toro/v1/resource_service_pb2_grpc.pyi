@@ -52,7 +52,18 @@ class ResourceServiceStub:
     SearchResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]
-    """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
+    """List the versions of one resource, of a type or of all types, newest first. https://hl7.org/fhir/R4/http.html#history"""
+    WatchResources: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]
+    """Watch what is committed, in commit order, for as long as the caller likes. Needs a storage with `ordered_changes`, else
+    UNSUPPORTED. The stream ends when the core shuts down, and with UNAUTHENTICATED at a change after the token's end: call again
+    with the last `sequence` seen.
+    """
+    FetchEverything: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.FetchEverythingRequest, _resource_service_pb2.FetchEverythingResponse]
+    """Stream all there is of one patient, and what that refers to. https://hl7.org/fhir/R4/patient-operation-everything.html"""
+    GenerateDocument: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.GenerateDocumentRequest, _resource_service_pb2.GenerateDocumentResponse]
+    """Put together the document that a Composition describes. https://hl7.org/fhir/R4/composition-operation-document.html"""
+    FetchBinary: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.FetchBinaryRequest, _resource_service_pb2.FetchBinaryResponse]
+    """Read the content of a Binary in chunks of at most 1 MiB. https://hl7.org/fhir/R4/binary.html"""
 
 @_typing.type_check_only
 class ResourceServiceAsyncStub(ResourceServiceStub):
@@ -78,7 +89,18 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     SearchResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.SearchResourcesRequest, _resource_service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """Find resources, a page at a time. https://hl7.org/fhir/R4/search.html"""
     ListVersions: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListVersionsRequest, _resource_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
-    """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
+    """List the versions of one resource, of a type or of all types, newest first. https://hl7.org/fhir/R4/http.html#history"""
+    WatchResources: _aio.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]  # type: ignore[assignment]
+    """Watch what is committed, in commit order, for as long as the caller likes. Needs a storage with `ordered_changes`, else
+    UNSUPPORTED. The stream ends when the core shuts down, and with UNAUTHENTICATED at a change after the token's end: call again
+    with the last `sequence` seen.
+    """
+    FetchEverything: _aio.UnaryStreamMultiCallable[_resource_service_pb2.FetchEverythingRequest, _resource_service_pb2.FetchEverythingResponse]  # type: ignore[assignment]
+    """Stream all there is of one patient, and what that refers to. https://hl7.org/fhir/R4/patient-operation-everything.html"""
+    GenerateDocument: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.GenerateDocumentRequest, _resource_service_pb2.GenerateDocumentResponse]  # type: ignore[assignment]
+    """Put together the document that a Composition describes. https://hl7.org/fhir/R4/composition-operation-document.html"""
+    FetchBinary: _aio.UnaryStreamMultiCallable[_resource_service_pb2.FetchBinaryRequest, _resource_service_pb2.FetchBinaryResponse]  # type: ignore[assignment]
+    """Read the content of a Binary in chunks of at most 1 MiB. https://hl7.org/fhir/R4/binary.html"""
 
 class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     """CRUD and search over FHIR resources. Every call needs `authorization: Bearer <access token>` metadata."""
@@ -161,6 +183,41 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.ListVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.ListVersionsResponse, _abc.Awaitable[_resource_service_pb2.ListVersionsResponse]]:
-        """List the versions of one resource, newest first. https://hl7.org/fhir/R4/http.html#history"""
+        """List the versions of one resource, of a type or of all types, newest first. https://hl7.org/fhir/R4/http.html#history"""
+
+    @_abc_1.abstractmethod
+    def WatchResources(
+        self,
+        request: _resource_service_pb2.WatchResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.WatchResourcesResponse], _abc.AsyncIterator[_resource_service_pb2.WatchResourcesResponse]]:
+        """Watch what is committed, in commit order, for as long as the caller likes. Needs a storage with `ordered_changes`, else
+        UNSUPPORTED. The stream ends when the core shuts down, and with UNAUTHENTICATED at a change after the token's end: call again
+        with the last `sequence` seen.
+        """
+
+    @_abc_1.abstractmethod
+    def FetchEverything(
+        self,
+        request: _resource_service_pb2.FetchEverythingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.FetchEverythingResponse], _abc.AsyncIterator[_resource_service_pb2.FetchEverythingResponse]]:
+        """Stream all there is of one patient, and what that refers to. https://hl7.org/fhir/R4/patient-operation-everything.html"""
+
+    @_abc_1.abstractmethod
+    def GenerateDocument(
+        self,
+        request: _resource_service_pb2.GenerateDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resource_service_pb2.GenerateDocumentResponse, _abc.Awaitable[_resource_service_pb2.GenerateDocumentResponse]]:
+        """Put together the document that a Composition describes. https://hl7.org/fhir/R4/composition-operation-document.html"""
+
+    @_abc_1.abstractmethod
+    def FetchBinary(
+        self,
+        request: _resource_service_pb2.FetchBinaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.FetchBinaryResponse], _abc.AsyncIterator[_resource_service_pb2.FetchBinaryResponse]]:
+        """Read the content of a Binary in chunks of at most 1 MiB. https://hl7.org/fhir/R4/binary.html"""
 
 def add_ResourceServiceServicer_to_server(servicer: ResourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,113 @@
+"""Which resources a criterion may hold for, by the postings, and for which of them it does, by the reference evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, TypeAlias
+
+from toro_core.search.evaluate import matches
+from toro_core.search.plan import (
+    AllOf,
+    AnyOf,
+    Chain,
+    Compartment,
+    Composite,
+    Criterion,
+    Has,
+    Ids,
+    LastUpdated,
+    Not,
+    Reference,
+    Token,
+)
+from toro_ndjson.catalog import Catalog
+from toro_ndjson.rows import RowsReader
+from toro_ndjson.versions import Head
+
+__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "split"]
+
+EVERYTHING: Final = AllOf(())
+Heads: TypeAlias = Collection[Head]
+
+
+def narrowed(catalog: Catalog, type_: str, criterion: Criterion) -> tuple[Heads | None, Criterion]:
+    """Return resources among which are all that the criterion holds for, and what is still to be asked of each.
+
+    None stands for every resource of the type.
+    """
+    find = catalog.postings.find
+    match criterion:
+        case AllOf(criteria):
+            return _all_of([narrowed(catalog, type_, one) for one in criteria])
+        case AnyOf(criteria):
+            parts = [narrowed(catalog, type_, one) for one in criteria]
+            heads = [each for each, _ in parts if each is not None]
+            if len(heads) < len(parts):
+                return None, criterion
+            certain = all(rest == EVERYTHING for _, rest in parts)
+            return set().union(*heads), EVERYTHING if certain else criterion
+        case Token(param=param, system=system, code=code) if code is not None:
+            return find("token", type_, param, system, code), EVERYTHING
+        case Reference(param=param, type=target, id=id_, version=version):
+            return find("reference", type_, param, target, id_), criterion if version else EVERYTHING
+        case Compartment(id=id_):
+            return find("compartment", type_, "", "", id_), EVERYTHING
+        case Ids(ids=ids):
+            known = catalog.heads(type_)
+            return {known[id_] for id_ in ids if id_ in known}, EVERYTHING
+        case _:
+            return None, criterion
+
+
+def _all_of(parts: Sequence[tuple[Heads | None, Criterion]]) -> tuple[Heads | None, Criterion]:
+    heads = sorted((each for each, _ in parts if each is not None), key=len)
+    rest = tuple(rest for _, rest in parts if rest != EVERYTHING)
+    left = rest[0] if len(rest) == 1 else AllOf(rest)
+    if len(heads) < 2:
+        return heads[0] if heads else None, left
+    return set(heads[0]).intersection(*heads[1:]), left
+
+
+def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) -> list[Head]:
+    """Return those for which a criterion without Chain and Has holds."""
+    if criterion == EVERYTHING:
+        return list(heads)
+    read = rows.some(len(heads), params(criterion))
+    return [head for head in heads if matches(criterion, head.version.key, head.version.at, read(head.rows))]
+
+
+def params(criterion: Criterion) -> frozenset[str]:
+    """Name the rows that the criterion looks at."""
+    return frozenset(_params(criterion))
+
+
+def _params(criterion: Criterion) -> Iterable[str]:
+    match criterion:
+        case AllOf(criteria) | AnyOf(criteria):
+            for one in criteria:
+                yield from _params(one)
+        case Not(inner):
+            yield from _params(inner)
+        case Ids() | LastUpdated() | Compartment():
+            pass
+        case Composite(param=param):
+            yield param
+        case _:
+            yield criterion.param
+
+
+def has_joins(criterion: Criterion) -> bool:
+    """Say whether there is a Chain or Has in it."""
+    match criterion:
+        case AllOf(criteria) | AnyOf(criteria):
+            return any(map(has_joins, criteria))
+        case Not(inner):
+            return has_joins(inner)
+        case _:
+            return isinstance(criterion, Chain | Has)
+
+
+def split(criteria: Sequence[Criterion]) -> tuple[AllOf, list[Criterion]]:
+    """Return those without joins as one, and the others."""
+    simple = AllOf(tuple(one for one in criteria if not has_joins(one)))
+    return simple, [one for one in criteria if has_joins(one)]

@@ -1,0 +1,1 @@
+"""An example of a storage plugin: the smallest that Toro certifies."""

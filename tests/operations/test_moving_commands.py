@@ -1,0 +1,123 @@
+"""`toro migrate` and `toro export` from the outside, killed in between too."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from toro_core.moving import same_state, tally
+from toro_core.plugins import open_storage
+
+
+def urls(place: Any) -> tuple[str, str]:
+    return place.storage, f"sqlite:///{place.folder}/new.db"
+
+
+def test_a_migrated_storage_serves_the_same_clients_and_resources(stocked: Any) -> None:
+    source, target = urls(stocked)
+    done = stocked.toro("migrate", source, target)
+    assert done.returncode == 0, done.stderr
+    assert "Both sides are equal." in done.stdout
+    assert re.search(r"^Patient +3 resources +3 versions +[0-9a-f]{32}$", done.stdout, re.MULTILINE)
+    again = stocked.toro("migrate", source, target)
+    assert again.returncode == 1
+    assert "the target is not empty" in again.stderr.lower()
+    with stocked.running("serve", "--storage", target, "--port", "0") as server:
+        token = stocked.token(server.http)
+        answer = httpx.get(f"{server.http}/fhir/Patient?_total=accurate", headers={"authorization": f"Bearer {token}"})
+        assert answer.json()["total"] == 3
+
+
+async def test_killed_and_resumed_it_ends_with_both_sides_equal(stocked: Any) -> None:
+    source, target = urls(stocked)
+    for file in range(6):
+        lines = (
+            f'{{"resourceType":"Observation","id":"o{file}-{n}","status":"final","code":{{"text":"{"x" * 2000}"}}}}'
+            for n in range(1000)
+        )
+        (stocked.folder / f"more{file:02}.ndjson").write_text("\n".join(lines))
+    assert stocked.toro("import", *(f"more{n:02}.ndjson" for n in range(6)), "--no-validate").returncode == 0
+    kill_in_between(stocked, source, target)
+    async with open_storage(target) as half:
+        there = sum(one.versions for one in (await tally(half)).values())
+    assert 0 < there < 6_000
+    refused = stocked.toro("migrate", source, target)
+    assert refused.returncode == 1
+    assert "--resume" in refused.stderr
+    done = stocked.toro("migrate", source, target, "--resume")
+    assert done.returncode == 0, done.stderr
+    moved = int(re.findall(r"(\d+) versions moved", done.stderr)[0])
+    async with open_storage(source) as one, open_storage(target) as other:
+        ours = await tally(one)
+        assert ours == await tally(other)
+        assert await same_state(one, other)
+    assert moved == sum(counted.versions for counted in ours.values()) - there
+
+
+def kill_in_between(place: Any, source: str, target: str) -> None:
+    """Kill a migration when its first load is there."""
+    with place.start("migrate", source, target) as process:
+        while not _versions(Path(target.removeprefix("sqlite:///"))):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+
+
+def _versions(database: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            found: int = connection.execute("SELECT count(*) FROM version").fetchone()[0]
+            return found
+    except sqlite3.OperationalError:
+        return 0  # not made yet
+
+
+def test_a_target_that_was_written_to_is_not_resumed(stocked: Any) -> None:
+    source, target = urls(stocked)
+    assert stocked.toro("migrate", source, target).returncode == 0
+    (stocked.folder / "one.ndjson").write_text('{"resourceType":"Patient","id":"one"}')
+    assert stocked.toro("import", "one.ndjson", "--storage", target).returncode == 0
+    done = stocked.toro("migrate", source, target, "--resume")
+    assert done.returncode == 1
+    assert "something else than the source's beginning" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("migrate", "sqlite:///a.db", "sqlite:///a.db"), 2, "the same storage"),
+        (("migrate", "nosuch:///a", "sqlite:///a.db"), 1, "no installed plugin"),
+        (("export", "out", "--since", "yesterday"), 2, "--since takes a FHIR date"),
+        (("export", "out", "--type", "Pateint"), 1, "no resource type"),
+        (("export", "out", "--group", "nobody"), 1, "Group/nobody does not exist"),
+        (("export", "."), 1, "exists and is not empty"),
+    ],
+)
+def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
+    (place.folder / "file").touch()
+    done = place.toro(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (place.folder / "out").exists()
+
+
+def test_an_export_imports_again(stocked: Any) -> None:
+    done = stocked.toro("export", "out", "--gzip")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((stocked.folder / "out/manifest.json").read_text())
+    total = sum(one["count"] for one in manifest["output"])
+    assert f"{total} resources as of {manifest['transactionTime']}" in done.stdout
+    again = stocked.toro("import", "out", "--storage", "sqlite:///other.db")
+    assert again.returncode == 0, again.stderr
+    assert f"{total} resources in" in again.stdout
+    patient = json.loads((stocked.folder / "synthetic.ndjson").read_bytes().splitlines()[0])
+    assert any(one["type"] == patient["resourceType"] for one in manifest["output"])

@@ -1,0 +1,80 @@
+"""`toro backup`, `restore` and `storage` from the outside."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from toro_core.moving import same_state, tally
+from toro_core.plugins import open_storage
+
+FIXTURES = sorted((Path(__file__).parents[1] / "plugins").glob("schema_*.sql"))
+
+
+async def test_a_backup_of_a_serving_storage_restores_to_the_same(stocked: Any) -> None:
+    restored = f"sqlite:///{stocked.folder}/restored.db"
+    with stocked.running("serve", "--port", "0") as server:
+        stocked.token(server.http)
+        done = stocked.toro("backup", "kept.db")
+        assert (done.returncode, done.stdout) == (0, "Backed up into kept.db\n"), done.stderr
+    done = stocked.toro("restore", "kept.db", "--storage", restored)
+    assert (done.returncode, done.stdout) == (0, "Restored kept.db\n"), done.stderr
+    async with open_storage(stocked.storage) as one, open_storage(restored) as other:
+        ours = await tally(one)
+        assert ours
+        assert ours == await tally(other)
+        assert await same_state(one, other)
+
+
+def test_a_restored_storage_serves(stocked: Any) -> None:
+    assert stocked.toro("backup", "kept.db").returncode == 0
+    assert stocked.toro("restore", "kept.db", "--storage", "sqlite:///new/toro.db").returncode == 0
+    with stocked.running("serve", "--port", "0", "--storage", "sqlite:///new/toro.db") as server:
+        headers = {"authorization": f"Bearer {stocked.token(server.http)}"}
+        assert httpx.get(f"{server.http}/fhir/Patient?_total=accurate", headers=headers).json()["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("backup", "there"), 2, "there exists"),
+        (("backup", "new", "--storage", "sqlite:///gone.db"), 1, "cannot be opened"),
+        (("restore", "gone"), 2, "does not exist"),
+        (("restore", "there", "--storage", "sqlite:///new.db"), 1, "not a SQLite database"),
+        (("storage", "info", "nosuch://"), 1, "no installed plugin"),
+        (("storage", "check", "nosuch://"), 1, "no installed plugin"),
+    ],
+)
+def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
+    (place.folder / "there").write_text("not a database " * 100)
+    done = place.toro(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in place.folder.iterdir()) == ["there"]
+
+
+@pytest.mark.parametrize("fixture", FIXTURES[-1:], ids=lambda path: path.stem)
+def test_an_older_schema_is_upgraded_after_a_backup(place: Any, fixture: Path) -> None:
+    with closing(sqlite3.connect(place.database)) as connection:
+        connection.executescript(fixture.read_text())
+    refused = place.toro("serve", "--port", "0")
+    assert refused.returncode == 1
+    assert "run `toro storage upgrade`, which makes a backup first" in refused.stderr
+    done = place.toro("storage", "upgrade", place.storage)
+    assert done.returncode == 0, done.stderr
+    (kept,) = place.folder.glob("toro-schema-*.backup")
+    assert f"Backed up into {kept.name}" in done.stdout
+    info = place.toro("storage", "info", f"sqlite:///{place.database}")
+    assert "the newest" in info.stdout
+    assert "        5 resources" in info.stdout
+    again = place.toro("storage", "upgrade", place.storage)
+    assert "The schema is the newest" in again.stdout
+    old = place.toro("storage", "info", f"sqlite:///{kept}")
+    assert "toro storage upgrade" in old.stdout + old.stderr
+    assert len(list(place.folder.glob("toro-schema-*.backup"))) == 1

@@ -1,0 +1,118 @@
+"""One consistent snapshot of a storage as bulk NDJSON. https://hl7.org/fhir/uv/bulkdata/export.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from toro_core.errors import NotFound, Unsupported
+from toro_core.json import loads
+from toro_core.moving.ahead import ahead
+from toro_core.moving.folder import Output, output_folder
+from toro_core.search.extract import Extractor
+from toro_core.search.unindexed import index_new
+from toro_core.storage import Key, ScanPlan, Storage, Stored, instant
+
+__all__ = ["Exported", "Selection", "export"]
+
+_BATCH_BYTES: Final = 4_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What to export; nothing said stands for everything.
+
+    `since` is milliseconds since 1970 UTC. Patients select what lies in their compartments, themselves included; the members of
+    groups are patients too.
+    """
+
+    types: tuple[str, ...] = ()
+    since: int | None = None
+    patients: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """The snapshot's time, in milliseconds since 1970 UTC, and the files by type."""
+
+    at: int
+    outputs: Mapping[str, Output]
+
+
+async def export(
+    storage: Storage,
+    folder: Path,
+    extractor: Extractor,
+    selection: Selection,
+    progress: Callable[[int, int], None],
+    *,
+    gzipped: bool = False,
+) -> Exported:
+    """Write the current resources as they are at one moment, a file a type, and a manifest with counts and hashes.
+
+    The folder is there whole or not at all. `progress` is told the sequence reached and how many resources are written. Raises
+    FolderExists, NotFound for a group, and Unsupported where the storage has no snapshots.
+    """
+    if "snapshot_scan" not in storage.capabilities:
+        raise Unsupported("this storage cannot be exported: it does not declare snapshot_scan")
+    await index_new(storage, extractor, lambda done: None)
+    with output_folder(folder, gzipped=gzipped) as opened:
+        patients = await _patients(storage, extractor, selection)
+        watermark = await storage.watermark()
+        plan = ScanPlan(as_of=watermark.seq, types=selection.types, since=selection.since, max_bytes=_BATCH_BYTES)
+        written = 0
+        async for batch in ahead(storage.scan(plan)):
+            lines: dict[str, list[bytes]] = {}
+            for stored in batch:
+                if not stored.deleted and (patients is None or _lies_with(patients, stored, extractor)):
+                    lines.setdefault(stored.key.type, []).append(stored.json)
+            for resource_type, some in lines.items():
+                opened.write(resource_type, some)
+                written += len(some)
+            if batch:
+                progress(batch[-1].seq, written)
+        exported = Exported(at=watermark.at, outputs=dict(sorted(opened.outputs.items())))
+        opened.finish(_manifest(exported))
+    return exported
+
+
+def _lies_with(patients: frozenset[str], stored: Stored, extractor: Extractor) -> bool:
+    return not patients.isdisjoint(extractor.rows(loads(stored.json)).compartments)
+
+
+async def _patients(storage: Storage, extractor: Extractor, selection: Selection) -> frozenset[str] | None:
+    """Return the ids of those whose compartments are exported, None for everything."""
+    if not selection.patients and not selection.groups:
+        return None
+    members = [await _members(storage, extractor, group) for group in selection.groups]
+    return frozenset(selection.patients).union(*members)
+
+
+async def _members(storage: Storage, extractor: Extractor, group: str) -> Sequence[str]:
+    stored = await storage.read(Key("Group", group))
+    if stored.deleted:
+        raise NotFound(f"Group/{group} was deleted")
+    resource: dict[str, Any] = loads(stored.json)
+    active = [member for member in resource.get("member", ()) if not member.get("inactive")]
+    return [found for member in active if (found := _patient(member, extractor))]
+
+
+def _patient(member: dict[str, Any], extractor: Extractor) -> str | None:
+    reference = member.get("entity", {}).get("reference")
+    found = extractor.references.parse(reference) if isinstance(reference, str) else None
+    return None if found is None or isinstance(found, str) or found.type != "Patient" else found.id
+
+
+def _manifest(exported: Exported) -> dict[str, object]:
+    return {
+        "transactionTime": instant(exported.at),
+        "requiresAccessToken": False,
+        "output": [
+            {"type": name, "url": output.name, "count": output.count, "sha256": output.hash}
+            for name, output in exported.outputs.items()
+        ],
+        "error": [],
+    }

@@ -1,0 +1,119 @@
+"""A folder of NDJSON files that is there whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from toro_core.errors import ToroError
+
+__all__ = ["MANIFEST", "FolderExists", "Output", "OutputFolder", "output_folder"]
+
+MANIFEST: Final = "manifest.json"
+_GZIP_LEVEL: Final = 3
+
+
+class FolderExists(ToroError):
+    """The folder exists and is not empty; name a new one."""
+
+    reason = "FOLDER_EXISTS"
+    issue = "conflict"
+
+
+@dataclass(slots=True, kw_only=True)
+class Output:
+    """One file: its name, how many resources it has, and the SHA-256 of its lines, before compression."""
+
+    name: str
+    count: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def hash(self) -> str:
+        """Return the hash in hexadecimal."""
+        return str(self.digest.hexdigest())
+
+
+class OutputFolder:
+    """Files being written, one a type."""
+
+    def __init__(self, path: Path, *, gzipped: bool) -> None:
+        """Write below this path."""
+        self._path = path
+        self._gzipped = gzipped
+        self._files: dict[str, IO[bytes]] = {}
+        self.outputs: dict[str, Output] = {}
+
+    def write(self, resource_type: str, lines: list[bytes]) -> None:
+        """Append resources to their type's file."""
+        output = self.outputs.get(resource_type)
+        if output is None:
+            output = self._begin(resource_type)
+        text = b"\n".join((*lines, b""))
+        self._files[resource_type].write(text)
+        output.digest.update(text)
+        output.count += len(lines)
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest and bring every file to the disk."""
+        self.close()
+        (self._path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        for path in (*self._path.iterdir(), self._path):
+            _fsync(path)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _begin(self, resource_type: str) -> Output:
+        name = f"{resource_type}.ndjson" + (".gz" if self._gzipped else "")
+        path = self._path / name
+        self._files[resource_type] = _create(path, gzipped=self._gzipped)
+        output = self.outputs[resource_type] = Output(name=name)
+        return output
+
+
+@contextmanager
+def output_folder(path: Path, *, gzipped: bool) -> Iterator[OutputFolder]:
+    """Give a folder beside `path` that takes its place at the end, or is removed where that is not reached.
+
+    Raises FolderExists.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FolderExists(f"{path} exists and is not empty; name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".partial", dir=path.parent))
+    folder = OutputFolder(partial, gzipped=gzipped)
+    try:
+        yield folder
+        partial.replace(path)
+        _fsync(path.parent)
+    except BaseException:
+        folder.close()
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _create(path: Path, *, gzipped: bool) -> IO[bytes]:
+    if not gzipped:
+        return path.open("xb")
+    return gzip.open(path, "xb", _GZIP_LEVEL)  # type: ignore[return-value] # a GzipFile is read and written as files are
+
+
+def _fsync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
