@@ -126,7 +126,7 @@ async def _proxy(server: str, folder: Path, on_commit: str) -> AsyncIterator[lis
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_client: bool) -> None:
         try:
             while data := await reader.read(65536):
-                lost = is_client and b"COMMIT" in data and to_lose
+                lost = is_client and b"COMMIT\x00" in data and to_lose
                 if lost and on_commit == "before":
                     to_lose.pop()
                     break
