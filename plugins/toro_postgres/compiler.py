@@ -26,7 +26,7 @@ from toro_postgres.names import COMPARTMENT
 from toro_postgres.nodes import NOTHING, Node, every, listed, negated, some
 from toro_postgres.ranges import instant_where, sort_bounds
 from toro_postgres.reader import Reader
-from toro_postgres.sql import Sql, all_of
+from toro_postgres.sql import APART, Sql, all_of
 
 __all__ = ["Compiler", "compiled"]
 
@@ -142,7 +142,7 @@ class Compiler:
         own = Sql("EXISTS (SELECT 1 FROM unnest(@pids, @vals) AS k(pid, val) WHERE k.pid = %s AND ", (pid,))
         if not await self._are_few(inner):
             asked = Sql(f"EXISTS (SELECT 1 FROM resource {y} WHERE {y}.self = k.val AND {y}.tid = %s AND ", (tid,))
-            return Node(test=own + asked + inner.test.on(y, y) + Sql("))"))
+            return Node(test=own + asked + inner.test.on(y, y) + Sql(f"{APART}){APART})"))
         targets = self._selected(f"{y}.self", "", tid, inner)
         return Node(
             # A set that is made once, whatever the planner would make of a join.
@@ -165,7 +165,7 @@ class Compiler:
                 " WHERE p.param = %s AND p.value = @self AND ",
                 (pid,),
             )
-            return Node(test=test + inner.test.on(y, y) + Sql(")"))
+            return Node(test=test + inner.test.on(y, y) + Sql(f"{APART})"))
         targets = self._selected("k.val", f" CROSS JOIN LATERAL unnest({y}.pids, {y}.vals) AS k(pid, val)", tid, inner)
         targets += Sql(" AND k.pid = %s", (pid,))
         return Node(

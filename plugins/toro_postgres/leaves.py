@@ -12,7 +12,7 @@ from toro_postgres.keys import Keys, prefix_end, text
 from toro_postgres.names import Names
 from toro_postgres.nodes import NOTHING, Node, listed, some
 from toro_postgres.ranges import date_where, number_where
-from toro_postgres.sql import Sql, all_of, any_of
+from toro_postgres.sql import APART, Sql, all_of, any_of
 
 __all__ = ["GroupLeaves", "Leaf", "Leaves"]
 
@@ -90,7 +90,7 @@ class Leaves:
         test = Sql(f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {alias}.rid = @rid AND {alias}.place = @place AND ")
         where = Sql(f"{alias}.param = %s AND ", (pid,)) + where
         return Node(
-            test=test + where + Sql(")"),
+            test=test + where + Sql(f"{APART})"),
             listing=Sql(f"SELECT {alias}.place, {alias}.rid FROM {table} {alias} WHERE ") + where,
         )
 

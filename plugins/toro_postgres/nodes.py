@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toro_postgres.ranges import UNBOUNDED, Bounds
-from toro_postgres.sql import FALSE, TRUE, Sql, all_of, any_of, join
+from toro_postgres.sql import APART, FALSE, TRUE, Sql, all_of, any_of, join
 
 __all__ = ["EVERYTHING", "NOTHING", "Node", "every", "listed", "negated", "some"]
 
@@ -48,7 +48,7 @@ def listed(pid: int, values: Sequence[str]) -> Node:
     return Node(
         test=Sql("EXISTS (SELECT 1 FROM posting WHERE ")
         + where
-        + Sql(" AND sort = @sort AND rid = @rid AND place = @place)"),
+        + Sql(f" AND sort = @sort AND rid = @rid AND place = @place{APART})"),
         listing=Sql("SELECT place, rid FROM posting WHERE ") + where,
         pid=pid,
         values=tuple(values),

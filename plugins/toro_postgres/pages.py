@@ -12,7 +12,7 @@ from toro_postgres.keys import untext
 from toro_postgres.nodes import NOTHING
 from toro_postgres.order import Order
 from toro_postgres.reader import Reader
-from toro_postgres.sql import Row, Sql, all_of, rows
+from toro_postgres.sql import Row, Sql, all_of
 from toro_postgres.walks import statements, tested
 
 __all__ = ["count", "page"]
@@ -64,7 +64,7 @@ async def count(reader: Reader, plan: SearchPlan, at_most: int | None) -> int:
     else:
         source, tests = tested(tid, node, driver[0] if driver else None)
     found = Sql("SELECT count(*) FROM (SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
-    ((number,),) = await rows(reader.connection, found + Sql(" LIMIT %s::bigint) f", (at_most,)))
+    ((number,),) = await reader.rows(found + Sql(" LIMIT %s::bigint) f", (at_most,)))
     return int(number)
 
 
@@ -73,8 +73,7 @@ async def _read(
 ) -> tuple[list[Row], int]:
     """Return keys, rid and version of matches, without JSON from where there is no more room; and how much room is left."""
     keys = "".join(f"c.k{n}, " for n in range(len(order.keys)))
-    found = await rows(
-        reader.connection,
+    found = await reader.rows(
         Sql("WITH p AS MATERIALIZED (")
         + statement
         + Sql(" LIMIT %s), c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)", (limit,))

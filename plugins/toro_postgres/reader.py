@@ -8,7 +8,7 @@ from toro_postgres.entries import Entries
 from toro_postgres.keys import Keys
 from toro_postgres.names import Names
 from toro_postgres.schema import Connection
-from toro_postgres.sql import Sql, rows
+from toro_postgres.sql import APART, Row, Sql, rows
 
 __all__ = ["Database", "Reader"]
 
@@ -30,6 +30,13 @@ class Reader:
     connection: Connection
     database: Database
 
+    async def rows(self, sql: Sql) -> list[Row]:
+        """Run a search's statement."""
+        if self.database.is_cluster:
+            # A cluster refuses it, and plans joins of one place alone.
+            sql = Sql(sql.text.replace(APART, ""), sql.args)
+        return await rows(self.connection, sql)
+
     async def count(self, listings: list[Sql], most: int) -> list[int]:
         """Count what each lists, up to a bound."""
         if not listings:
@@ -38,5 +45,5 @@ class Reader:
         statement = Sql("SELECT ") + counts[0]
         for each in counts[1:]:
             statement += Sql(", ") + each
-        (found,) = await rows(self.connection, statement)
+        (found,) = await self.rows(statement)
         return list(found)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from toro_core.errors import TooCostly
 from toro_postgres.schema import Connection
 
-__all__ = ["FALSE", "MOST_ARGS", "TRUE", "Row", "Sql", "all_of", "any_of", "join", "rows"]
+__all__ = ["APART", "FALSE", "MOST_ARGS", "TRUE", "Row", "Sql", "all_of", "any_of", "join", "rows"]
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -41,6 +41,9 @@ class Sql(NamedTuple):
         """Tell whether the condition speaks of what only the resource's row has."""
         return any(name not in _ANYWHERE for name in _COLUMN.findall(self.text))
 
+
+APART = " OFFSET 0"
+"""Ends a subquery that is asked for each row. Without it the planner makes a join of it and may begin with its list."""
 
 TRUE, FALSE = Sql("true"), Sql("false")
 
