@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from toro_core.storage import (
     UriRow,
 )
 from toro_core.testing import StorageConformance
-from toro_core.testing.durability import Reopen
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_postgres import open_postgres
 from toro_postgres.schema import MIGRATIONS
@@ -48,8 +46,8 @@ class TestPostgres(StorageConformance):
         await super().test_any_plan_finds_and_orders_as_the_reference_says(storage, seed)
 
     @pytest.fixture
-    def reopen(self, new_postgres: Callable[[], str]) -> Reopen:
-        return partial(open_postgres, new_postgres())
+    def url(self, new_postgres: Callable[[], str]) -> str:
+        return new_postgres()
 
 
 async def test_the_plugin_is_found_by_its_scheme(new_postgres: Callable[[], str]) -> None:

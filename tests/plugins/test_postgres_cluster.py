@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from toro_core.search.plan import SearchPlan, Token
 from toro_core.storage import Condition, HistoryPlan, Indexed, Loading, Rows, ScanPlan, Storage, Stored, TokenRow
 from toro_core.testing import StorageConformance
-from toro_core.testing.durability import Reopen
 from toro_core.testing.making import TYPE, delete, key, walk, write
 from toro_postgres import open_postgres
 from toro_postgres.schema import MIGRATIONS, PLACED, distribute
@@ -168,5 +166,5 @@ class TestCluster(StorageConformance):
             yield storage
 
     @pytest.fixture
-    def reopen(self, new_postgres: Callable[[], str]) -> Reopen:
-        return partial(open_postgres, new_postgres())
+    def url(self, new_postgres: Callable[[], str]) -> str:
+        return new_postgres()
