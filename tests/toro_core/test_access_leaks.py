@@ -96,7 +96,7 @@ def composition(id: str, patient: str, *entries: str) -> dict[str, Any]:
     }
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A core with a known content, and every version that was ever stored."""
 
