@@ -431,7 +431,7 @@ class Lines(NamedTuple):
     """Resources of one type as they are stored, joined by newlines; one with a line break of its own stands alone."""
 
     type: str
-    count: int
+    resources: int
     json: bytes
 
 

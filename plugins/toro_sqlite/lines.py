@@ -12,12 +12,14 @@ from toro_sqlite.names import Names
 
 __all__ = ["LineWalk"]
 
-_FIRST_ROWS, _MOST_ROWS = 64, 10_000
+_MOST_AT_FIRST, _MOST_ROWS = 64, 10_000
+_GUESS = 1_000
+"""Bytes of a resource, until some have been seen."""
 _MOST_TYPES = 40
 """Each costs a look at every version; with more, making objects is as quick."""
 # SQLite keeps a subquery's order for group_concat.
 _JOINED = (
-    "SELECT count(*), total(length(json)){columns} FROM (SELECT r.tid, v.json"
+    "SELECT count(*){columns} FROM (SELECT r.tid, v.json"
     " FROM version v CROSS JOIN resource r ON r.rid = v.rid"
     f" WHERE v.vid > ? AND v.vid <= ? AND {CURRENT} AND NOT v.deleted{{types}} ORDER BY v.vid)"
 )
@@ -26,7 +28,7 @@ _SEQ = (
     "SELECT coalesce((SELECT seq FROM version WHERE vid > ?1 AND vid <= ?3 ORDER BY vid DESC LIMIT 1),"
     " (SELECT seq FROM version WHERE vid > ?1 AND vid < ?2 ORDER BY vid LIMIT 1))"
 )
-_COLUMN = ", CAST(group_concat(json, char(10)) FILTER (WHERE tid = {tid}) AS BLOB)"
+_COLUMN = ", CAST(group_concat(json, '\n') FILTER (WHERE tid = {tid}) AS BLOB)"
 
 
 class LineWalk:
@@ -36,7 +38,7 @@ class LineWalk:
         """Walk from the plan's beginning."""
         self._plan = plan
         self._walk = walk_scan(plan)
-        self._rows = _FIRST_ROWS
+        self._rows = max(1, min(_MOST_AT_FIRST, plan.max_bytes // _GUESS))
         self._vid: int | None = None
 
     def __call__(self, names: Names) -> LineBatch | None:
@@ -48,6 +50,9 @@ class LineWalk:
             return None
         end = first_after(connection, "seq", seq) - 1
         lines = self._joined(connection, low, end)
+        if lines is None and self._rows > 1:
+            self._rows = max(1, self._rows // 8)
+            return self(names)
         if lines is None:
             return self._one_by_one(names, seq, high)
         self._vid = end
@@ -67,17 +72,18 @@ class LineWalk:
         )
         most = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000 + 4 * self._plan.max_bytes)
         try:
-            count, size, *texts = connection.execute(statement, (low, end, self._plan.as_of)).fetchone()
+            count, *texts = connection.execute(statement, (low, end, self._plan.as_of)).fetchone()
         except sqlite3.DataError:
             return None
         finally:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
         lines = [Lines(name, text.count(b"\n") + 1, text) for (_, name), text in zip(tids, texts, strict=True) if text]
-        whole = sum([some.count for some in lines]) == count and not any(b"\r" in some.json for some in lines)
-        return lines if whole and sum([len(some.json) + 1 for some in lines]) == size + count else None
+        # No resource has a line break, and none was cut at a NUL, which JSON does not have.
+        parted = all(some.json.endswith(b"}") and b"\r" not in some.json for some in lines)
+        return lines if parted and sum([some.resources for some in lines]) == count else None
 
     def _one_by_one(self, names: Names, seq: int, high: int) -> LineBatch:
         batch = self._walk(names, self._vid)
         self._vid = high - 1 if batch.vid is None else batch.vid
-        self._rows = max(1, len(batch.versions))
+        self._rows = 1
         return LineBatch(batch.versions[-1].seq if batch.versions else seq, joined(batch.versions))

@@ -41,7 +41,7 @@ class NdjsonEncoder:
 
     def write(self, lines: list[bytes]) -> None:
         """Write resources."""
-        data = b"\n".join(lines) + b"\n"
+        data = b"\n".join((*lines, b""))
         self._output.write(data)
         self._size += len(data)
 

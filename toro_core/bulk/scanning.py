@@ -97,7 +97,7 @@ class Scan:
         async with aclosing(ahead(lines(self._storage, self._plan(claim, position)))) as batches:
             async for batch in batches:
                 taken = [
-                    (some.type, some.count, self._selection.copied(some))
+                    (some.type, some.resources, self._selection.copied(some))
                     for some in batch.lines
                     if some.type in self._selection.scanned
                 ]

@@ -80,7 +80,7 @@ class Selection:
 
     def copied(self, lines: Lines) -> bytes:
         """Return versions as they go out where `copies`, each on one line."""
-        if lines.count == 1:
+        if lines.resources == 1:
             return self.line(lines.type, lines.json)
         if _LINK not in lines.json:
             return lines.json

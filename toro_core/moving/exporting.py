@@ -69,7 +69,7 @@ async def export(
         async for batch in ahead(batches):
             for some in batch.lines:
                 opened.write(some)
-                written += some.count
+                written += some.resources
             progress(batch.seq, written)
         exported = Exported(at=watermark.at, outputs=dict(sorted(opened.outputs.items())))
         opened.finish(_manifest(exported))

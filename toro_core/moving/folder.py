@@ -61,10 +61,10 @@ class OutputFolder:
         if output is None:
             output = self._begin(lines.type)
         file = self._files[lines.type]
-        for text in (on_one_line(lines.json) if lines.count == 1 else lines.json, b"\n"):
+        for text in (on_one_line(lines.json) if lines.resources == 1 else lines.json, b"\n"):
             file.write(text)
             output.digest.update(text)
-        output.count += lines.count
+        output.count += lines.resources
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest and bring every file to the disk."""
