@@ -9,7 +9,7 @@ SPEC = ../shared/spec
 DEFINITIONS = $(SPEC)/packages/hl7.fhir.r4.core-4.0.1.tgz $(SPEC)/packages/hl7.fhir.us.core-6.1.0.tgz \
 	--expansions $(SPEC)/expansions/us-core-6.1.0.json $(SPEC)/expansions/us-core-6.1.0-fallback.json \
 	$(SPEC)/expansions/r4-required.json
-CODE = toro_core facade/toro_facade plugins/toro_ndjson plugins/toro_sqlite tools tests bench
+CODE = toro_core facade/toro_facade plugins/toro_ndjson plugins/toro_postgres plugins/toro_sqlite tools tests bench
 
 sandbox: .venv/run.stamp
 	$(BIN)/toro sandbox "$(DIR)"

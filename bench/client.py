@@ -70,6 +70,12 @@ class InProcess:
     service: Service
     core: Core
     token: str
+    client: Client
+    token_url: str
+
+    async def sign_in(self) -> Metadata:
+        """Get another access token: one lives shorter than a run."""
+        return (("authorization", f"Bearer {await self.client.token(self.core, self.token_url)}"),)
 
     @property
     def metadata(self) -> Metadata:
@@ -86,4 +92,11 @@ async def in_process(database: Path | str) -> AsyncIterator[InProcess]:
         core = Core(LocalTransport(service))
         client = await register(storage)
         token = await client.token(core, settings.token_url())
-        yield InProcess(storage=storage, service=service, core=core, token=token)
+        yield InProcess(
+            storage=storage,
+            service=service,
+            core=core,
+            token=token,
+            client=client,
+            token_url=settings.token_url(),
+        )

@@ -63,6 +63,7 @@ async def measure_growth(small: Corpus, larger: Sequence[Corpus], *, repeats: in
     async with in_process(small.database) as few:
         before = Searches(few, small, repeats)
         for name, requests in queries(before).items():
+            await before.sign_in()
             timed = _Timed(before, requests)
             taken = await take({"few": timed.p50}, rounds=rounds)
             rows += [report(f"search p50, {name}", "ms", taken["few"]), report(f"search p99, {name}", "ms", timed.p99)]
@@ -76,12 +77,15 @@ async def _compared(before: Searches, after: Searches, rounds: int) -> list[Row]
     rows = []
     against, size = f"at {before.resources:,}", f"{after.resources:,}"
     for (name, requests), (_, more) in zip(queries(before).items(), queries(after).items(), strict=True):
+        await before.sign_in()
+        await after.sign_in()
         few, many = _Timed(before, requests), _Timed(after, more)
         taken = await take({"few": few.p50, "many": many.p50}, rounds=rounds)
         # Where there are few, a total is of few; the pages are what has to stay quick.
         target = None if "total" in name else _FLAT
         rows.append(compare(f"search p50 at {size}, {name}", "ms", taken["many"], against, taken["few"], target))
         rows.append(report(f"search p99 at {size}, {name}", "ms", many.p99))
+    await after.sign_in()
     first = search(("code", CODE), ("_count", "50"), ("_total", "none"))
     page = await after.ask(first)
     for number in range(99):

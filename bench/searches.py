@@ -78,6 +78,7 @@ class Searches:
         self.repeats = repeats
         self.resources = corpus.resources
         self._core = core
+        self._metadata = core.metadata
         self._corpus = corpus
 
     def patients(self) -> Sequence[str]:
@@ -90,7 +91,11 @@ class Searches:
 
     async def ask(self, request: SearchResourcesRequest) -> SearchResourcesResponse:
         """Search."""
-        return await self._core.core.SearchResources(request, metadata=self._core.metadata, timeout=30)
+        return await self._core.core.SearchResources(request, metadata=self._metadata, timeout=30)
+
+    async def sign_in(self) -> None:
+        """Take another access token, before what may last as long as one."""
+        self._metadata = await self._core.sign_in()
 
     def p50(self, requests: Sequence[SearchResourcesRequest]) -> Callable[[], Awaitable[float]]:
         """Return a sample: the median time of a query in milliseconds."""

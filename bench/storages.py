@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,28 +15,37 @@ from bench.growth import queries
 from bench.rounds import Row, compare, take
 from bench.searches import Searches
 from toro_core.definitions import load
-from toro_core.plugins import open_storage
+from toro_core.plugins import open_storage, upkeep
 from toro_core.search.extract import Extractor
+from toro_core.storage import GivesScratch
 
 __all__ = ["measure_storages"]
 
 _SQLITE = "sqlite"
+_POSTGRES = "postgresql"
 _NAMES = {_SQLITE: "toro.db", "ndjson": "data"}
 """What each storage is called in a folder."""
+_SERVER = os.environ.get("TORO_BENCH_POSTGRES")
+"""The URL of a database in which schemas may be made; without it PostgreSQL is left out."""
+_SCHEMES = (*_NAMES, _POSTGRES) if _SERVER else tuple(_NAMES)
 _QUERIES = ("patient", "patient + code + category + date", "code sorted by date", "dates sorted", "_has")
 
 
 async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds: int) -> list[Row]:
     """Load the same resources into every storage, and ask each some queries; SQLite is what they compare with."""
+    async with AsyncExitStack() as stack:
+        return await _measured(_Places(folder, stack), resources, repeats=repeats, rounds=rounds)
+
+
+async def _measured(places: _Places, resources: int, *, repeats: int, rounds: int) -> list[Row]:
     ndjson = list(lines(resources))
-    numbers = itertools.count()
     rows = []
-    loads = {scheme: _loading(folder, scheme, ndjson, numbers) for scheme in _NAMES}
+    loads = {scheme: _loading(places, scheme, ndjson) for scheme in _SCHEMES}
     taken = await take(loads, rounds=rounds)
-    others = [scheme for scheme in _NAMES if scheme != _SQLITE]
+    others = [scheme for scheme in _SCHEMES if scheme != _SQLITE]
     for scheme in others:
         rows.append(compare(f"{scheme}: ingest", "resources/s", taken[scheme], "SQLite", taken[_SQLITE]))
-    urls = {scheme: _url(folder, scheme, next(numbers)) for scheme in _NAMES}
+    urls = {scheme: await places.new(scheme) for scheme in _SCHEMES}
     for each in urls.values():
         await populate(resources, each)
     opened = await take({scheme: _opening(each) for scheme, each in urls.items()}, rounds=rounds)
@@ -51,7 +61,9 @@ async def _searches(urls: dict[str, str], resources: int, *, repeats: int, round
         searches = {}
         for scheme, each in urls.items():
             core = await stack.enter_async_context(in_process(each))
-            searches[scheme] = Searches(core, Corpus(database=Path(_NAMES[scheme]), resources=resources), repeats)
+            searches[scheme] = Searches(
+                core, Corpus(database=Path(_NAMES.get(scheme, scheme)), resources=resources), repeats
+            )
         for name in _QUERIES:
             samples = {scheme: each.p50(queries(each)[name]) for scheme, each in searches.items()}
             taken = await take(samples, rounds=rounds)
@@ -61,19 +73,31 @@ async def _searches(urls: dict[str, str], resources: int, *, repeats: int, round
     return rows
 
 
-def _url(folder: Path, scheme: str, number: int) -> str:
-    place = folder / f"storage-{number}"
-    place.mkdir()
-    return f"{scheme}:///{place / _NAMES[scheme]}"
+class _Places:
+    """Makes new and empty places for storages."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        """Make them in a folder; what has to be removed otherwise is removed with the stack."""
+        self._folder = folder
+        self._stack = stack
+        self._numbers = itertools.count()
+
+    async def new(self, scheme: str) -> str:
+        """Return the URL of one."""
+        if scheme == _POSTGRES:
+            keeper = upkeep(_SERVER or "")
+            assert isinstance(keeper, GivesScratch)  # noqa: S101 - the plugin for PostgreSQL is one
+            return await self._stack.enter_async_context(keeper.scratch(_SERVER or ""))
+        place = self._folder / f"storage-{next(self._numbers)}"
+        place.mkdir()
+        return f"{scheme}:///{place / _NAMES[scheme]}"
 
 
-def _loading(
-    folder: Path, scheme: str, ndjson: list[bytes], numbers: itertools.count[int]
-) -> Callable[[], Awaitable[float]]:
+def _loading(places: _Places, scheme: str, ndjson: list[bytes]) -> Callable[[], Awaitable[float]]:
     extractor = Extractor(load(), ())
 
     async def sample() -> float:
-        url = _url(folder, scheme, next(numbers))
+        url = await places.new(scheme)
         started = time.perf_counter()
         await fill(url, incoming(ndjson), extractor)
         return len(ndjson) / (time.perf_counter() - started)

@@ -19,7 +19,7 @@ from packaging.version import Version
 from toro_core.settings import describe
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("toro_core", "facade/toro_facade", "plugins/toro_ndjson", "plugins/toro_sqlite")
+PACKAGES = ("toro_core", "facade/toro_facade", "plugins/toro_ndjson", "plugins/toro_postgres", "plugins/toro_sqlite")
 LONG = 250
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|home|root|Users|opt|mnt)/\w+")
 REGISTRY_HOST = re.compile(r"pypi\.org|pythonhosted|index-url|find-links|artifactory|nexus\.", re.IGNORECASE)
@@ -70,6 +70,7 @@ def pins() -> dict[str, Requirement]:
             "toro_core",
             "facade/toro_facade",
             "plugins/toro_ndjson",
+            "plugins/toro_postgres",
             "plugins/toro_sqlite",
             "tests",
             "docs/adr",

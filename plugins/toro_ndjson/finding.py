@@ -104,12 +104,12 @@ class Finder:
             for target in targets:
                 referring.update(find("reference", type_, chain.param, chain.type, target))
             among = among & referring
-        read = self._catalog.rows.some(len(among), {chain.param})
+        read = self._catalog.rows.some(len(among), {chain.param}, {"references"})
         return {head for head in among if not targets.isdisjoint(_references(read(head.rows), chain.param, chain.type))}
 
     async def _targets(self, type_: str, has: Has) -> set[str]:
         sources = await self.find(has.type, has.criterion)
-        read = self._catalog.rows.some(len(sources), {has.param})
+        read = self._catalog.rows.some(len(sources), {has.param}, {"references"})
         return {id_ for head in sources for id_ in _references(read(head.rows), has.param, type_)}
 
 

@@ -17,8 +17,14 @@ from toro_core.search.plan import (
     Ids,
     LastUpdated,
     Not,
+    Number,
+    Period,
+    Present,
+    Quantity,
     Reference,
+    Text,
     Token,
+    Uri,
 )
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.rows import RowsReader
@@ -27,6 +33,16 @@ from toro_ndjson.versions import Head
 __all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "split"]
 
 EVERYTHING: Final = AllOf(())
+_KIND_OF: Final[dict[type, str]] = {
+    Token: "tokens",
+    Text: "strings",
+    Period: "dates",
+    Reference: "references",
+    Uri: "uris",
+    Number: "numbers",
+    Quantity: "quantities",
+}
+"""Which of a resource's rows a criterion looks at."""
 Heads: TypeAlias = Collection[Head]
 
 
@@ -72,7 +88,7 @@ def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) ->
     """Return those for which a criterion without Chain and Has holds."""
     if criterion == EVERYTHING:
         return list(heads)
-    read = rows.some(len(heads), params(criterion))
+    read = rows.some(len(heads), params(criterion), frozenset(_kinds(criterion)))
     return [head for head in heads if matches(criterion, head.version.key, head.version.at, read(head.rows))]
 
 
@@ -94,6 +110,23 @@ def _params(criterion: Criterion) -> Iterable[str]:
             yield param
         case _:
             yield criterion.param
+
+
+def _kinds(criterion: Criterion) -> Iterable[str]:
+    match criterion:
+        case AllOf(criteria) | AnyOf(criteria):
+            for one in criteria:
+                yield from _kinds(one)
+        case Not(inner):
+            yield from _kinds(inner)
+        case Present():
+            yield from (*_KIND_OF.values(), "groups")
+        case Composite():
+            yield "groups"
+        case Compartment():
+            yield "compartments"
+        case _ if type(criterion) in _KIND_OF:
+            yield _KIND_OF[type(criterion)]
 
 
 def has_joins(criterion: Criterion) -> bool:

@@ -42,10 +42,13 @@ def _valued(reader: RowsReader, plan: SearchPlan, found: Collection[Head]) -> It
         for head in found:
             yield (*[_own_value(one, head) for one in plan.sort], head.version.key.id), head
         return
-    read = reader.some(len(found), frozenset(one.param or "" for one in plan.sort))
+    read = reader.some(len(found), frozenset(one.param or "" for one in plan.sort), {"orders"})
     for head in found:
         version, rows = head.version, read(head.rows)
-        values = [sort_value(one, version.key, version.at, rows) for one in plan.sort]
+        values = [
+            _own_value(one, head) if one.param in _OWN else sort_value(one, version.key, version.at, rows)
+            for one in plan.sort
+        ]
         yield (*values, version.key.id), head
 
 

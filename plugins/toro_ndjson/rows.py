@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Final
 
@@ -57,18 +57,11 @@ def sort_of(data: bytes) -> int | None:
     return sort
 
 
-def decoded(data: bytes, params: Collection[str] | None = None) -> Rows:
-    """Read rows; with `params`, those of these names alone, beside the sort value and the compartments."""
+def decoded(data: bytes) -> Rows:
+    """Read rows."""
     found = plain(data)
-    groups = found.get("groups", ())
-    return Rows(
-        sort=found.get("sort"),
-        compartments=tuple(found.get("compartments", ())),
-        groups=tuple(
-            GroupRow(param, Rows(**_made(rows, None))) for param, rows in groups if params is None or param in params
-        ),
-        **_made(found, params),
-    )
+    made: dict[str, Any] = {name: tuple(map(make, found[name])) for name, make in _MAKERS.items() if name in found}
+    return Rows(sort=found.get("sort"), **made)
 
 
 class RowsReader:
@@ -82,9 +75,29 @@ class RowsReader:
         """Return a resource's rows."""
         return self._whole(data or NO_ROWS)
 
-    def some(self, count: int, params: Collection[str]) -> Callable[[bytes | None], Rows]:
-        """Return what reads the rows of so many resources; of many, only those of these names."""
-        return self.one if count <= _FEW else lambda data: decoded(data or NO_ROWS, params)
+    def some(
+        self, count: int, params: Collection[str], kinds: Collection[str] = frozenset(_KINDS)
+    ) -> Callable[[bytes | None], Rows]:
+        """Return what reads the rows of so many resources; of many, only those of these names and, as `Rows` has them, kinds."""
+        if count <= _FEW:
+            return self.one
+        wanted = [name for name in (*_KINDS, "groups") if name in kinds]
+        other = [name for name in ("compartments",) if name in kinds]
+        # What is not asked for is passed over by the parser, which makes nothing of it.
+        shape = msgspec.defstruct(
+            "Wanted", [(name, list[Any], msgspec.field(default_factory=list)) for name in wanted + other]
+        )
+        decode = msgspec.json.Decoder(shape).decode
+
+        def read(data: bytes | None) -> Rows:
+            found = decode(data or NO_ROWS)
+            made: dict[str, Any] = {name: tuple(getattr(found, name)) for name in other}
+            for name in wanted:
+                make = _MAKERS[name]
+                made[name] = tuple([make(each) for each in getattr(found, name) if each[0] in params])
+            return Rows(**made)
+
+        return read
 
 
 def _written(rows: Rows) -> dict[str, Any]:
@@ -98,11 +111,14 @@ def _written(rows: Rows) -> dict[str, Any]:
     return written
 
 
-def _made(found: dict[str, Any], params: Collection[str] | None) -> dict[str, Any]:
-    made = {}
-    for name, kind in _KINDS.items():
-        lists: Iterable[list[Any]] | None = found.get(name)
-        if lists:
-            make = kind._make
-            made[name] = tuple([make(each) for each in lists if params is None or each[0] in params])
-    return made
+def _group(written: list[Any]) -> GroupRow:
+    param, rows = written
+    made: dict[str, Any] = {name: tuple(map(_MAKERS[name], found)) for name, found in rows.items()}
+    return GroupRow(param, Rows(**made))
+
+
+_MAKERS: Final[dict[str, Callable[[Any], Any]]] = {
+    **{name: kind._make for name, kind in _KINDS.items()},
+    "groups": _group,
+    "compartments": str,
+}

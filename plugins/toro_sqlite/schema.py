@@ -4,7 +4,7 @@ Postings (`token`, `reference`, `uri`) carry the resource's sort value in their 
 of the answer and another is probed with one exact key. Ranges (`date`, `string`) are clustered by resource and indexed by value,
 numbers and quantities (`amount`) and sort keys (`ordering`) by value alone. Types, parameters, systems, uris and units are
 numbers; a reference's target is a row of `resource`, made without a version where the target is not stored.
-See docs/adr/0002-storage-contract-first-cut.md and docs/adr/0017-search-in-sqlite.md.
+See docs/adr/0002-storage-contract-first-cut.md and docs/adr/0012-search-in-sqlite.md.
 """
 
 from __future__ import annotations

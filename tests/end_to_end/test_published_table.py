@@ -137,9 +137,9 @@ def test_what_is_not_offered_is_so_without_a_token_too(sandbox: Sandbox) -> None
         assert stranger.get("Patient/1").status_code == 401
 
 
-def listed_in(statement: dict[str, Any]) -> dict[str, set[str]]:
+def listed_in(statement: dict[str, Any], *more: str) -> dict[str, set[str]]:
     (rest,) = statement["rest"]
-    assert [one["code"] for one in rest["interaction"]] == ["search-system", "batch", "transaction"]
+    assert [one["code"] for one in rest["interaction"]] == ["search-system", *more, "batch", "transaction"]
     return {known["type"]: {one["code"] for one in known["interaction"]} for known in rest["resource"]}
 
 
@@ -197,9 +197,9 @@ async def test_without_the_supporting_types_only_the_published_ones_answer(opene
 
 async def test_everything_the_core_can_do_is_exposed_where_the_operator_says_so(opened: Open) -> None:
     async with opened(expose="full") as client:
-        listed = listed_in((await client.get("metadata")).json())
+        listed = listed_in((await client.get("metadata")).json(), "history-system")
         assert set(listed) == load().resource_types
-        everything = {code for codes in CODES.values() for code in codes} | {"delete"}
+        everything = {code for codes in CODES.values() for code in codes} | {"delete", "history-type"}
         assert all(codes == everything for codes in listed.values())
         created = await client.post("Basic", json={"resourceType": "Basic", "code": {"text": "note"}})
         assert created.status_code == 201

@@ -419,10 +419,10 @@ async def test_batch_and_transaction_are_exposed_by_name(open_live: OpenLive) ->
     async with open_live(operations=("batch",)) as live:
         assert (await _post(live, "batch")).status_code == 200
         assert (await _post(live, "transaction")).status_code == 405
-        assert await _system_interactions(live) == ["search-system", "batch"]
+        assert await _system_interactions(live) == ["search-system", "history-system", "batch"]
     async with open_live(operations=()) as live:
         assert (await _post(live, "batch")).status_code == 405
-        assert await _system_interactions(live) == ["search-system"]
+        assert await _system_interactions(live) == ["search-system", "history-system"]
 
 
 async def _system_interactions(live: Live) -> list[str]:

@@ -69,20 +69,20 @@ def test_a_core_and_a_facade_apart_export_as_one_process_does(stocked: Any) -> N
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
-def test_the_process_that_works_ends_with_its_server_however_that_ends(stocked: Any) -> None:
-    for end in (signal.SIGTERM, signal.SIGKILL):
-        with stocked.running("serve", "--port", "0") as server:
-            bearer = {"authorization": f"Bearer {stocked.token(server.http, 'system/*.rs')}"}
-            with httpx.Client(headers=bearer, base_url=server.http) as client:
-                begun = client.get("/fhir/$export?_type=Patient", headers=ASYNC)
-                complete(client, server.http, begun.headers["content-location"])
-            (worker,) = workers(server.process.pid)
-            server.process.send_signal(end)
-            server.process.wait(timeout=15)
-            deadline = time.monotonic() + 5
-            while _runs(worker):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+@pytest.mark.parametrize("end", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+def test_the_process_that_works_ends_with_its_server_however_that_ends(stocked: Any, end: signal.Signals) -> None:
+    with stocked.running("serve", "--port", "0") as server:
+        bearer = {"authorization": f"Bearer {stocked.token(server.http, 'system/*.rs')}"}
+        with httpx.Client(headers=bearer, base_url=server.http) as client:
+            begun = client.get("/fhir/$export?_type=Patient", headers=ASYNC)
+            complete(client, server.http, begun.headers["content-location"])
+        (worker,) = workers(server.process.pid)
+        server.process.send_signal(end)
+        server.process.wait(timeout=15)
+        deadline = time.monotonic() + 5
+        while _runs(worker):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def _runs(pid: int) -> bool:

@@ -129,6 +129,7 @@ def test_from_one_process_on_sqlite_to_two_cores_and_two_facades(
             assert one.get("/Patient/mine").json()["name"][0]["family"] == "Fourth"
 
 
+@pytest.mark.slow
 async def test_through_every_storage_and_back_it_is_what_it_was(
     stocked: Any, new_storage: Callable[[str], str]
 ) -> None:

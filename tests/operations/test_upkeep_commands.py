@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,23 @@ async def test_a_backup_of_a_serving_storage_restores_to_the_same(stocked: Any) 
         assert await same_state(one, other)
 
 
+@pytest.mark.slow
+async def test_a_storage_without_a_way_of_its_own_is_backed_up_by_a_migration(
+    stocked: Any, new_storage: Callable[[str], str]
+) -> None:
+    folder, restored = new_storage("ndjson"), new_storage("ndjson")
+    assert stocked.toro("migrate", stocked.storage, folder).returncode == 0
+    done = stocked.toro("backup", "kept.db", "--storage", folder)
+    assert done.returncode == 0, done.stderr
+    assert "Both sides are equal.\nBacked up into kept.db" in done.stdout
+    done = stocked.toro("restore", "kept.db", "--storage", restored)
+    assert done.returncode == 0, done.stderr
+    async with open_storage(stocked.storage) as one, open_storage(restored) as other:
+        assert await tally(one) == await tally(other)
+        assert await same_state(one, other)
+
+
+@pytest.mark.slow
 def test_a_restored_storage_serves(stocked: Any) -> None:
     assert stocked.toro("backup", "kept.db").returncode == 0
     assert stocked.toro("restore", "kept.db", "--storage", "sqlite:///new/toro.db").returncode == 0

@@ -16,13 +16,10 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return packages of the same names, empty but for the modules the contracts name."""
-    core = ("v1", "local", "settings", "storage", "errors", "hookspecs", "service", "search/plan", "search/evaluate")
-    for name in (
-        *(f"toro_core/{module}" for module in core),
-        "toro_core/_gen/pb2",
-        "toro_facade/app",
-        "toro_sqlite/plugin",
-    ):
+    contract = ("errors", "hookspecs", "judging", "storage", "search/plan", "search/evaluate")
+    core = (*contract, "v1", "local", "log", "settings", "service", "xml/parsing", "_gen/pb2")
+    plugins = ("toro_ndjson/plugin", "toro_postgres/plugin", "toro_sqlite/plugin")
+    for name in (*(f"toro_core/{module}" for module in core), "toro_facade/app", *plugins):
         path = tmp_path / f"{name}.py"
         for folder in path.relative_to(tmp_path).parents:
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -53,6 +50,8 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
         ("toro_sqlite/plugin", "toro_core.settings"),
         ("toro_sqlite/plugin", "toro_facade.app"),
         ("toro_sqlite/plugin", "grpc"),
+        ("toro_ndjson/plugin", "toro_sqlite.plugin"),
+        ("toro_core/xml/parsing", "toro_core.storage"),
         ("toro_facade/app", "toro_core.service"),
         ("toro_facade/app", "toro_core.storage"),
         ("toro_facade/app", "toro_sqlite.plugin"),

@@ -96,7 +96,7 @@ def composition(id: str, patient: str, *entries: str) -> dict[str, Any]:
     }
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A core with a known content, and every version that was ever stored."""
 
@@ -614,7 +614,7 @@ PROBES: dict[str, Any] = {
 _OF_CONDITIONS = {"INSUFFICIENT_SCOPE", "INVALID_SEARCH", "MULTIPLE_MATCHES"}
 REFUSALS = {
     "conditional create": _OF_CONDITIONS,
-    "conditional delete": _OF_CONDITIONS,
+    "conditional delete": _OF_CONDITIONS | {"STILL_REFERENCED"},
     "conditional update": _OF_CONDITIONS | {"RESOURCE_NOT_FOUND"},
     "create": {"INSUFFICIENT_SCOPE", "INVALID_SEARCH"},
     "histories": {"INSUFFICIENT_SCOPE"},

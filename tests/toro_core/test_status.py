@@ -20,10 +20,12 @@ OF_COMMANDS = {
     "EXPORT_FILES_UNUSABLE",
     "EXPORT_LEASE_LOST",
     "FETCH_FAILED",
+    "FOLDER_EXISTS",
     "INVALID_REGISTRATION",
     "PACKAGE_UNUSABLE",
     "SANDBOX_REFUSED",
     "SETTINGS_INVALID",
+    "TARGET_NOT_EMPTY",
     "UNKNOWN_STORAGE",
 }
 """Reasons that only commands give, or work in the background."""

@@ -87,7 +87,15 @@ class Jobs:
             return None
         record = await self._storage.get_state(_unit(job.id, number))
         if record is not None and not (unit := decode_unit(record.value)).done:
-            unit = replace(unit, lease=token, attempts=unit.attempts + 1, seen=unit.position)
+            made = [file for file in unit.files if file.kind != "references"]
+            unit = replace(
+                unit,
+                lease=token,
+                attempts=unit.attempts + 1,
+                seen=unit.position,
+                resources=sum(file.count for file in made if file.kind == "output"),
+                bytes=sum(file.size for file in made),
+            )
             try:
                 revision = await self._storage.put_state(
                     _unit(job.id, number), encode(unit), if_revision=record.revision

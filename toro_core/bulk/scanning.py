@@ -108,7 +108,7 @@ class Scan:
                 if parts.is_full:
                     await parts.flush()
                 position = batch.seq
-                await self._watch.progress(position)
+                await self._watch.progress(claim.unit, position, parts)
         return claim.unit.up_to
 
     async def _judged(self, claim: Claim, position: int, parts: Parts, deletions: _Deletions) -> int:
@@ -120,7 +120,7 @@ class Scan:
                         continue
                     if (reached := await self._commits(batch, parts, deletions)) is not None:
                         return reached
-                    await self._watch.progress(batch[-1].seq)
+                    await self._watch.progress(claim.unit, batch[-1].seq, parts)
         return claim.unit.up_to
 
     async def _commits(self, batch: Sequence[Stored], parts: Parts, deletions: _Deletions) -> int | None:

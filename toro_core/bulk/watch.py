@@ -46,14 +46,14 @@ class Watch:
         async with self._saving:
             await self._jobs.save(self._claim, unit)
 
-    async def progress(self, seen: int) -> None:
-        """Tell now and then how much has been looked at. Raises LeaseLost."""
+    async def progress(self, start: Unit, seen: int, parts: Parts) -> None:
+        """Tell now and then how far it is from what the unit was at the start of these files. Raises LeaseLost."""
         now = time.monotonic()
         if now - self._told_at < _TELL:
             return
         self._told_at = now
-        unit = self._claim.unit
-        await self.save(replace(unit, seen=seen))
+        resources, size = start.resources + parts.resources, start.bytes + parts.bytes
+        await self.save(replace(start, seen=seen, resources=resources, bytes=size))
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

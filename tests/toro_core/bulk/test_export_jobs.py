@@ -246,3 +246,18 @@ async def test_files_of_no_job_are_swept_away_when_they_are_old(kit: Any, tmp_pa
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     await place.runner.sweep()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+async def test_progress_is_told_in_numbers_while_the_work_goes_on(kit: Any, tmp_path: Path) -> None:
+    place = kit.place_on(Slow(MemoryStorage(), 0.02), tmp_path, kit.Limits(poll=0.05))
+    await fill(place, kit, commits=120)
+    job = await place.start()
+    seen = []
+    async with place.runner.running():
+        while (look := await place.exports.look(place.caller, job.id)).job.state == "running":
+            seen.append((look.percent, look.resources, look.bytes))
+            await asyncio.sleep(0.4)
+    middle = [each for each in seen if 0 < each[0] < 100]
+    assert middle
+    assert all(resources > 0 and size > resources for _, resources, size in middle)
+    assert (look.percent, look.resources) == (100, 480)

@@ -82,6 +82,7 @@ async def test_twenty_killed_workers_change_nothing(kit: Any, tmp_path: Path) ->
     await survived(kit, tmp_path, 20)
 
 
+@pytest.mark.slow
 async def test_two_processes_share_one_export(kit: Any, tmp_path: Path) -> None:
     url, folder = f"sqlite:///{tmp_path}/toro.db", tmp_path / "exports"
     async with kit.opened(url, folder, unit_span=20) as place:

@@ -1,0 +1,100 @@
+"""Searches and counts."""
+
+# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
+from __future__ import annotations
+
+from toro_core.search.plan import MISSING, Cursor, SearchPlan
+from toro_core.storage import Key, Page, Stored
+from toro_postgres.access import FEW, access, again, fewest, hint
+from toro_postgres.compiler import compiled
+from toro_postgres.keys import untext
+from toro_postgres.nodes import NOTHING
+from toro_postgres.order import Order
+from toro_postgres.reader import Reader
+from toro_postgres.sql import Row, Sql, all_of
+from toro_postgres.walks import statements, tested
+
+__all__ = ["count", "page"]
+
+
+async def page(reader: Reader, plan: SearchPlan) -> Page:
+    """Return one page of matches."""
+    node = await compiled(reader, plan.type, plan.criterion)
+    tid = reader.database.names.type(plan.type)
+    if tid is None or node is NOTHING:
+        return Page(resources=(), cursor=None)
+    order = Order(reader, plan.type, plan.sort)
+    position = None if plan.cursor is None else plan.cursor[:-1]
+    how = (None if plan.cursor is None else again(tid, node, order, plan.cursor[-1])) or await access(
+        reader, tid, node, order
+    )
+    found: list[Row] = []
+    room = plan.max_bytes
+    for statement in statements(order, how, position, plan.limit + 1):
+        part, room = await _read(reader, order, statement, plan.limit + 1 - len(found), room, is_first=not found)
+        found += part
+        if len(found) > plan.limit or room <= 0:
+            break
+    keys = len(order.keys)
+    resources = [_stored(plan.type, row[keys + 1 :]) for row in found[: plan.limit] if row[-1] is not None]
+    more = len(found) > len(resources)
+    if not more:
+        return Page(resources=resources, cursor=None)
+    # The next page is found as this one was, without counting again.
+    return Page(resources=resources, cursor=(*_cursor(order, found[len(resources) - 1][: keys + 1]), hint(how)))
+
+
+async def count(reader: Reader, plan: SearchPlan, at_most: int | None) -> int:
+    """Count matches, at most so many."""
+    node = await compiled(reader, plan.type, plan.criterion)
+    tid = reader.database.names.type(plan.type)
+    if tid is None or node is NOTHING:
+        return 0
+    driver = await fewest(reader, [each for each in node.conjuncts if each.listing], FEW)
+    if driver and len(driver[0].values) == 1:
+        others = all_of([each.test for each in node.conjuncts if each is not driver[0]])
+        source, tests = (
+            Sql("posting x"),
+            Sql("x.param = %s AND x.value = %s::uuid AND ", (driver[0].pid, *driver[0].values)),
+        )
+        if others.needs_row:
+            source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
+        tests += others.on("x", "r")
+    else:
+        source, tests = tested(tid, node, driver[0] if driver else None)
+    found = Sql("SELECT count(*) FROM (SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
+    ((number,),) = await reader.rows(found + Sql(" LIMIT %s::bigint) f", (at_most,)))
+    return int(number)
+
+
+async def _read(
+    reader: Reader, order: Order, statement: Sql, limit: int, room: int, *, is_first: bool
+) -> tuple[list[Row], int]:
+    """Return keys, rid and version of matches, without JSON from where there is no more room; and how much room is left."""
+    keys = "".join(f"c.k{n}, " for n in range(len(order.keys)))
+    found = await reader.rows(
+        Sql("WITH p AS MATERIALIZED (")
+        + statement
+        + Sql(" LIMIT %s), c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)", (limit,))
+        + Sql(
+            f" SELECT {keys}c.rid, v.id, v.version, v.seq, v.at, octet_length(v.json), CASE WHEN sum(octet_length(v.json))"
+            " OVER (ORDER BY c.place_in_page) <= %s OR (c.place_in_page = 1 AND %s) THEN v.json END"
+            " FROM c JOIN resource r ON r.rid = c.rid AND r.place = c.place"
+            " JOIN version v ON v.rid = r.rid AND v.version = r.version AND v.place = r.place ORDER BY c.place_in_page",
+            (room, is_first),
+        ),
+    )
+    return found, room - sum(row[-2] for row in found)
+
+
+def _cursor(order: Order, row: Row) -> Cursor:
+    # A walk shows the resource's sort value as it is kept.
+    return order.cursor(
+        tuple(None if value == MISSING and n < len(order.keys) else value for n, value in enumerate(row))
+    )
+
+
+def _stored(type: str, row: Row) -> Stored:
+    id, version, seq, at, _, json = row
+    return Stored(Key(type, untext(id)), version, seq, at, False, json)

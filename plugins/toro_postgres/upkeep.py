@@ -1,0 +1,67 @@
+"""Looking after a database: its schema, and scratch schemas beside it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import psycopg
+
+from toro_core.errors import Unsupported
+from toro_core.storage import Schema
+from toro_postgres.faults import fault
+from toro_postgres.schema import SCHEMA_VERSION, migrate, version_of
+from toro_postgres.sessions import Work
+
+__all__ = ["PostgresUpkeep"]
+
+T = TypeVar("T")
+
+
+class PostgresUpkeep:
+    """Upgrades; backups are pg_dump's, or a migration into a file."""
+
+    async def schema(self, url: str) -> Schema:
+        """Look at the schema."""
+        found = await _run(url, version_of)
+        if found == 0:
+            raise Unsupported("the database has no tables of Toro's; they are made when it is opened")
+        if found > SCHEMA_VERSION:
+            raise Unsupported(
+                f"the database has schema {found} and this Toro knows up to {SCHEMA_VERSION}; upgrade toro-fhir"
+            )
+        return Schema(found=found, known=SCHEMA_VERSION)
+
+    async def upgrade(self, url: str) -> None:
+        """Migrate to this version's schema in one transaction."""
+        await _run(url, migrate)
+
+    @asynccontextmanager
+    async def scratch(self, url: str) -> AsyncIterator[str]:
+        """Give a new schema of the same database."""
+        name = f"toro_scratch_{secrets.token_hex(6)}"
+        await _run(url, lambda connection: connection.execute(f"CREATE SCHEMA {name}".encode()))
+        try:
+            yield _within(url, name)
+        finally:
+            await _run(url, lambda connection: connection.execute(f"DROP SCHEMA {name} CASCADE".encode()))
+
+
+def _within(url: str, schema: str) -> str:
+    """Return a URL whose connections look at a schema alone."""
+    option = f"-csearch_path%3D{schema}"
+    if "options=" in url:
+        before, _, after = url.partition("options=")
+        value, ampersand, rest = after.partition("&")
+        return f"{before}options={value}%20{option}{ampersand}{rest}"
+    return f"{url}{'&' if '?' in url else '?'}options={option}"
+
+
+async def _run(url: str, work: Work[T]) -> T:
+    try:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            return await work(connection)
+    except psycopg.Error as error:
+        raise fault(error) from error
