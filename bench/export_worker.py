@@ -20,6 +20,7 @@ from toro_core.bulk.runner import Limits, Runner
 from toro_core.bulk.selection import Tools
 from toro_core.caller import Caller
 from toro_core.definitions import load
+from toro_core.lines import lines
 from toro_core.plugins import open_storage
 from toro_core.reading import Reader
 from toro_core.search.extract import Extractor
@@ -32,8 +33,8 @@ async def scan(storage: Storage) -> int:
     """Read all that is current and return its bytes."""
     watermark = await storage.watermark()
     size = 0
-    async for batch in storage.scan(ScanPlan(as_of=watermark.seq)):
-        size += sum([len(stored.json) + 1 for stored in batch])
+    async for batch in lines(storage, ScanPlan(as_of=watermark.seq)):
+        size += sum([len(some.json) + 1 for some in batch.lines])
     return size
 
 

@@ -38,9 +38,11 @@ from toro_core.storage import (
     Absent,
     Body,
     Capability,
+    GivesLines,
     HistoryPlan,
     Indexed,
     Key,
+    LineBatch,
     Loading,
     Page,
     Rows,
@@ -495,6 +497,21 @@ class ScansBeyondItsEnd(Sound):
             yield batch
 
 
+class GivesLinesOfNow(Sound):
+    async def lines(self, plan: ScanPlan) -> AsyncIterator[LineBatch]:
+        assert isinstance(self.storage, GivesLines)
+        async for batch in self.storage.lines(dataclasses.replace(plan, as_of=2**62)):
+            yield batch
+
+
+class CutsCommitsOfLines(Sound):
+    async def lines(self, plan: ScanPlan) -> AsyncIterator[LineBatch]:
+        assert isinstance(self.storage, GivesLines)
+        async for batch in self.storage.lines(plan):
+            for some in batch.lines:
+                yield LineBatch(batch.seq, [some])
+
+
 class CutsCommits(Sound):
     async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
         async for batch in self.storage.changes(after):
@@ -624,6 +641,8 @@ BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (ScansWhatIsCurrentNow, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
     (ScansWhatIsCurrentNow, "test_a_scan_goes_on_as_it_began_whatever_is_written_meanwhile", {}),
     (ScansBeyondItsEnd, "test_a_scan_may_be_cut_into_parts", {}),
+    (GivesLinesOfNow, "test_lines_are_the_json_that_a_scan_yields", {}),
+    (CutsCommitsOfLines, "test_lines_are_the_json_that_a_scan_yields", {}),
     (CutsCommits, "test_a_batch_is_whole_commits", {}),
     (FeedsCurrentVersionsAlone, "test_changes_are_every_version_in_commit_order", {}),
     (FeedsFromOneLater, "test_changes_that_come_while_many_write_miss_nothing", {}),

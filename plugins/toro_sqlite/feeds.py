@@ -8,17 +8,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from toro_core.storage import HistoryPlan, Key, Page, ScanPlan, Stored
 from toro_sqlite.names import Names
 
-__all__ = ["Batch", "Walk", "history_of_types", "last_seq", "seq_after", "walk_changes", "walk_scan"]
+__all__ = [
+    "CURRENT",
+    "Batch",
+    "Walk",
+    "first_after",
+    "history_of_types",
+    "last_seq",
+    "seq_after",
+    "walk_changes",
+    "walk_scan",
+]
 
 _COLUMNS = "v.vid, v.seq, t.name, r.id, v.version, v.at, v.deleted, v.json"
 _FROM = "FROM version v CROSS JOIN resource r ON r.rid = v.rid CROSS JOIN type t ON t.tid = r.tid"
+CURRENT = "(v.ended_seq IS NULL OR v.ended_seq > ?)"
+"""A version `v` was current at a sequence."""
 _FIRST_CHUNK, _MOST_IN_CHUNK = 8, 1_000
 _FRAME = 100
 """Bytes that a version counts beside its JSON, so that a long row of deletions is cut into batches too."""
@@ -31,19 +42,15 @@ class Batch(NamedTuple):
     vid: int | None
 
 
-Walk: TypeAlias = Callable[[Names, int | None], Batch]
-"""Reads the batch after a vid, from the walk's beginning where that is None."""
-
-
 def walk_scan(plan: ScanPlan) -> Walk:
     """Walk a scan's versions."""
     last = plan.as_of if plan.up_to is None else min(plan.as_of, plan.up_to)
-    return _Walk(after=plan.after, last=last, plan=plan, size=plan.max_bytes)
+    return Walk(after=plan.after, last=last, plan=plan, size=plan.max_bytes)
 
 
 def walk_changes(after: int, last: int, size: int) -> Walk:
     """Walk every version of the commits after a sequence, up to another."""
-    return _Walk(after=after, last=last, plan=None, size=size)
+    return Walk(after=after, last=last, plan=None, size=size)
 
 
 def last_seq(names: Names) -> int:
@@ -59,10 +66,10 @@ def history_of_types(names: Names, plan: HistoryPlan) -> Page:
     values: list[Any] = [plan.cursor[0] if plan.cursor else 2**63 - 1]
     if plan.since is not None:
         where.append("v.vid >= ?")
-        values.append(_first_after(connection, "at", plan.since - 1))
+        values.append(first_after(connection, "at", plan.since - 1))
     if plan.until is not None:
         where.append("v.vid < ?")
-        values.append(_first_after(connection, "at", plan.until - 1))
+        values.append(first_after(connection, "at", plan.until - 1))
     if plan.current_after is not None:
         where.append("(v.ended_seq IS NULL OR v.ended_seq >= ?)")
         values.append(seq_after(connection, plan.current_after))
@@ -84,7 +91,7 @@ def history_of_types(names: Names, plan: HistoryPlan) -> Page:
     return Page(resources=found, cursor=None)
 
 
-def _first_after(connection: sqlite3.Connection, column: str, value: int) -> int:
+def first_after(connection: sqlite3.Connection, column: str, value: int) -> int:
     """Return the first vid whose `seq` or `at` is greater than a value, one past the last where none is."""
     # Both in one question would be answered by reading the whole table.
     ends = "SELECT (SELECT coalesce(min(vid), 1) FROM version), (SELECT coalesce(max(vid), 0) + 1 FROM version)"
@@ -99,34 +106,39 @@ def _first_after(connection: sqlite3.Connection, column: str, value: int) -> int
 
 def seq_after(connection: sqlite3.Connection, at: int) -> int:
     """Return the first sequence of a time later than this one."""
-    vid = _first_after(connection, "at", at)
+    vid = first_after(connection, "at", at)
     row = connection.execute("SELECT seq FROM version WHERE vid >= ? ORDER BY vid LIMIT 1", (vid,)).fetchone()
     return 2**63 - 1 if row is None else int(row[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Walk:
+class Walk:
+    """Reads the batch after a vid, from the walk's beginning where that is None; without a plan, every version."""
+
     after: int
     last: int
     plan: ScanPlan | None
     size: int
 
     def __call__(self, names: Names, vid: int | None) -> Batch:
-        connection = names.connection
-        start = _first_after(connection, "seq", self.after) - 1 if vid is None else vid
-        where = ["v.vid > ?", "v.vid < ?"]
-        values: list[Any] = [start, _first_after(connection, "seq", self.last)]
+        """Read it."""
+        where, values = "v.vid > ? AND v.vid < ?", self.vids(names.connection, vid)
         if self.plan is not None:
-            where.append("(v.ended_seq IS NULL OR v.ended_seq > ?)")
-            values.append(self.plan.as_of)
-            if self.plan.since is not None:
-                where.append("v.vid >= ?")
-                values.append(_first_after(connection, "at", self.plan.since))
+            where += f" AND {CURRENT}"
+            values = (*values, self.plan.as_of)
             if self.plan.types:
-                where.append(f"t.name IN ({', '.join('?' * len(self.plan.types))})")
+                where += f" AND t.name IN ({', '.join('?' * len(self.plan.types))})"
                 values += self.plan.types
-        rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE {' AND '.join(where)} ORDER BY v.vid", values)
+        rows = names.connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY v.vid", values)
         return _cut(rows, self.size)
+
+    def vids(self, connection: sqlite3.Connection, vid: int | None) -> tuple[Any, ...]:
+        """Return between which vids the rest lies, neither included."""
+        if vid is None:
+            vid = first_after(connection, "seq", self.after) - 1
+            if self.plan is not None and self.plan.since is not None:
+                vid = max(vid, first_after(connection, "at", self.plan.since) - 1)
+        return vid, first_after(connection, "seq", self.last)
 
 
 def _cut(rows: sqlite3.Cursor, room: int) -> Batch:

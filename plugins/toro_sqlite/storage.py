@@ -15,6 +15,7 @@ from toro_core.storage import (
     HistoryPlan,
     Indexed,
     Key,
+    LineBatch,
     Loading,
     Page,
     ScanPlan,
@@ -29,6 +30,7 @@ from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
 from toro_sqlite.explain import explain
 from toro_sqlite.faults import fault
+from toro_sqlite.lines import LineWalk
 from toro_sqlite.loading import load
 from toro_sqlite.location import database_path, prepare
 from toro_sqlite.names import Names
@@ -132,6 +134,12 @@ class SqliteStorage:
         """Yield what was current at a sequence."""
         async for versions in self._walk(feeds.walk_scan(plan)):
             yield versions
+
+    async def lines(self, plan: ScanPlan) -> AsyncIterator[LineBatch]:
+        """Yield the JSON of what was current."""
+        walk = LineWalk(plan)
+        while (batch := await self._readers.later(walk)) is not None:
+            yield batch
 
     async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
         """Yield every version of later commits."""

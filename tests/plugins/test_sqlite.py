@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,18 @@ import pytest
 from toro_core.errors import Damaged, StorageBusy, StorageFull, TooCostly, Unsupported
 from toro_core.plugins import open_storage
 from toro_core.search.plan import AllOf, AnyOf, Ids, SearchPlan, SortKey, Text, Token
-from toro_core.storage import OrderRow, ReferenceRow, Rows, ScanPlan, Storage, StringRow, TokenRow
+from toro_core.storage import (
+    Body,
+    GivesLines,
+    Lines,
+    OrderRow,
+    ReferenceRow,
+    Rows,
+    ScanPlan,
+    Storage,
+    StringRow,
+    TokenRow,
+)
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
 from toro_sqlite import open_sqlite
@@ -289,3 +301,35 @@ async def test_a_long_row_of_deletions_is_read_in_batches_too(tmp_path: Path) ->
         batches = [len(batch) async for batch in storage.scan(plan)]
         assert sum(batches) == 40
         assert max(batches) < 40
+
+
+@pytest.mark.parametrize("breaks", [b"\n", b"\r"])
+async def test_json_with_a_line_break_of_its_own_stands_alone(tmp_path: Path, breaks: bytes) -> None:
+    async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
+        broken = Body(before=b'{"resourceType":"Observation",' + breaks + b'"id":"b","meta":{', after=b"}}")
+        stored = await storage.commit([write("a"), replace(write("b"), body=broken), write("c")])
+        assert isinstance(storage, GivesLines)
+        [batch] = [batch async for batch in storage.lines(ScanPlan(as_of=stored[0].seq))]
+        assert batch.lines == [Lines("Observation", 1, each.json) for each in stored]
+
+
+async def test_lines_of_sudden_megabytes_are_read_in_small_batches(tmp_path: Path) -> None:
+    async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
+        stored = [(await storage.commit([write(f"{n}")]))[0] for n in range(30)]
+        stored += [(await storage.commit([write(f"large-{n}", note="x" * 400_000)]))[0] for n in range(12)]
+        assert isinstance(storage, GivesLines)
+        plan = ScanPlan(as_of=stored[-1].seq, max_bytes=20_000)
+        batches = [some async for batch in storage.lines(plan) for some in batch.lines]
+        assert b"\n".join([some.json for some in batches]) == b"\n".join([each.json for each in stored])
+        assert max(len(some.json) for some in batches) < 1_000_000
+
+
+async def test_lines_of_very_many_types_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toro_sqlite.lines._MOST_TYPES", 1)
+    async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
+        await storage.commit([write("a"), write("p", type="Patient")])
+        stored = await storage.commit([write("b"), write("q", type="Patient")])
+        assert isinstance(storage, GivesLines)
+        [batch] = [batch async for batch in storage.lines(ScanPlan(as_of=stored[0].seq))]
+        assert batch.seq == stored[0].seq
+        assert [(some.type, some.resources) for some in batch.lines] == [("Observation", 2), ("Patient", 2)]

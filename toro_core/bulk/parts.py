@@ -41,7 +41,7 @@ class NdjsonEncoder:
 
     def write(self, lines: list[bytes]) -> None:
         """Write resources."""
-        data = b"\n".join(lines) + b"\n"
+        data = b"\n".join((*lines, b""))
         self._output.write(data)
         self._size += len(data)
 
@@ -116,20 +116,20 @@ class Parts:
         if kind == "output":
             self.resources += 1
 
-    def take_joined(self, resource_type: str, joined: bytes, lines: list[bytes]) -> None:
+    def take_joined(self, resource_type: str, count: int, joined: bytes) -> None:
         """Take lines of output that have been joined by newlines: as one by one, but quicker where they fit into the file."""
         part = self._open.get(("output", resource_type)) or self._begin("output", resource_type)
         size = len(joined) + 1
         if part.bytes + size > self._max_bytes:
-            for line in lines:
+            for line in joined.split(b"\n"):
                 self.take("output", resource_type, line)
             return
         part.lines.append(joined)
-        part.count += len(lines)
+        part.count += count
         part.bytes += size
         self._pending += size
         self.bytes += size
-        self.resources += len(lines)
+        self.resources += count
 
     @property
     def is_full(self) -> bool:

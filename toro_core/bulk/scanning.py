@@ -7,19 +7,20 @@ often they were begun.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
+from toro_core.ahead import ahead
 from toro_core.bulk.jobs import Claim
 from toro_core.bulk.parts import Parts
 from toro_core.bulk.selection import Selection
 from toro_core.bulk.watch import Watch
 from toro_core.errors import NotFound
+from toro_core.lines import lines
 from toro_core.storage import ScanPlan, Storage, Stored, instant
 
 __all__ = ["Scan"]
@@ -58,20 +59,9 @@ class Scan:
         parts = self._watch.parts(f"{unit.number:04}-{unit.lease}-{number}")
         try:
             deletions = _Deletions(parts)
-            position = unit.up_to
-            async with aclosing(self._batches(claim)) as batches:
-                async for batch in batches:
-                    if self._fits(batch, parts):
-                        self._copy(batch, parts)
-                        if parts.is_full:
-                            await parts.flush()
-                        position = batch[-1].seq
-                    elif (reached := await self._commits(batch, parts, deletions)) is not None:
-                        position = reached
-                        break
-                    await self._watch.progress(unit, batch[-1].seq, parts)
-                else:
-                    position = unit.up_to
+            position = await self._copied(claim, parts) if self._selection.copies else unit.position
+            if position < unit.up_to:
+                position = await self._judged(claim, position, parts, deletions)
             deletions.close()
             files = await parts.close()
         except BaseException:
@@ -89,51 +79,49 @@ class Scan:
             )
         )
 
-    async def _batches(self, claim: Claim) -> AsyncGenerator[Sequence[Stored], None]:
-        """Yield what is left of the unit, in batches of whole commits; some are of other types than those scanned."""
-        selection, unit = self._selection, claim.unit
-        scanned = selection.scanned
-        plan = ScanPlan(
+    def _plan(self, claim: Claim, position: int) -> ScanPlan:
+        """Plan what is left of the unit; some of it is of other types than those scanned."""
+        scanned = self._selection.scanned
+        return ScanPlan(
             as_of=claim.job.seq,
             types=tuple(sorted(scanned)) if len(scanned) <= _NAMED else (),
-            since=selection.ask.since,
-            after=unit.position,
-            up_to=unit.up_to,
+            since=self._selection.ask.since,
+            after=position,
+            up_to=claim.unit.up_to,
             max_bytes=_BATCH,
         )
-        if scanned:
-            async with aclosing(cast("AsyncGenerator[Sequence[Stored], None]", self._storage.scan(plan))) as batches:
-                following = asyncio.ensure_future(anext(batches, None))
-                try:
-                    while (batch := await following) is not None:
-                        # The next is read while this one is worked on.
-                        following = asyncio.ensure_future(anext(batches, None))
-                        if batch:
-                            yield batch
-                finally:
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
 
-    def _fits(self, batch: Sequence[Stored], parts: Parts) -> bool:
-        """Say whether a batch can be copied whole: nothing in it is judged, and the segment does not end in it."""
-        if not self._selection.copies:
-            return False
-        return parts.bytes + sum([len(stored.json) for stored in batch]) + len(batch) < self._segment_bytes
+    async def _copied(self, claim: Claim, parts: Parts) -> int:
+        """Copy batches in which nothing is judged while the segment ends in none of them; return how far that went."""
+        position = claim.unit.position
+        async with aclosing(ahead(lines(self._storage, self._plan(claim, position)))) as batches:
+            async for batch in batches:
+                taken = [
+                    (some.type, some.resources, self._selection.copied(some))
+                    for some in batch.lines
+                    if some.type in self._selection.scanned
+                ]
+                if parts.bytes + sum([len(json) + 1 for _, _, json in taken]) >= self._segment_bytes:
+                    return position
+                for type_, count, json in taken:
+                    parts.take_joined(type_, count, json)
+                if parts.is_full:
+                    await parts.flush()
+                position = batch.seq
+                await self._watch.progress(claim.unit, position, parts)
+        return claim.unit.up_to
 
-    def _copy(self, batch: Sequence[Stored], parts: Parts) -> None:
-        selection = self._selection
-        by_type: defaultdict[str, list[bytes]] = defaultdict(list)
-        for (type_, _), _, _, _, deleted, json in batch:
-            if not deleted:
-                by_type[type_].append(json)
-        for name, lines in by_type.items():
-            if name not in selection.scanned:
-                continue
-            if (joined := selection.copied(lines)) is not None:
-                parts.take_joined(name, joined, lines)
-            else:
-                for json in lines:
-                    parts.take("output", name, selection.line(name, json))
+    async def _judged(self, claim: Claim, position: int, parts: Parts, deletions: _Deletions) -> int:
+        """Go on version by version to the segment's end, and return where that is."""
+        if self._selection.scanned:
+            async with aclosing(ahead(self._storage.scan(self._plan(claim, position)))) as batches:
+                async for batch in batches:
+                    if not batch:
+                        continue
+                    if (reached := await self._commits(batch, parts, deletions)) is not None:
+                        return reached
+                    await self._watch.progress(claim.unit, batch[-1].seq, parts)
+        return claim.unit.up_to
 
     async def _commits(self, batch: Sequence[Stored], parts: Parts, deletions: _Deletions) -> int | None:
         """Take a batch commit by commit; return the last one's sequence where the segment ended before the batch did."""

@@ -12,6 +12,7 @@ from toro_core.bulk.asking import SUPPORTING, compartment_types
 from toro_core.bulk.job import Ask, Job
 from toro_core.caller import Caller
 from toro_core.json import JsonObject, loads
+from toro_core.lines import on_one_line
 from toro_core.search.combine import any_of
 from toro_core.search.evaluate import matches
 from toro_core.search.extract import Extractor
@@ -19,7 +20,7 @@ from toro_core.search.parse import SearchParser
 from toro_core.search.plan import Criterion
 from toro_core.search.query import Parameter
 from toro_core.search.subset import Subset
-from toro_core.storage import Key, Stored
+from toro_core.storage import Key, Lines, Stored
 
 __all__ = ["Selection", "Tools"]
 
@@ -77,10 +78,13 @@ class Selection:
         unhidden = name != "Binary" or self._sees_everything
         return unhidden and self._decisions[name].unconstrained and name not in self._filters
 
-    def copied(self, lines: list[bytes]) -> bytes | None:
-        """Join versions that go out as they are stored by newlines; None where one of them has to be changed."""
-        joined = b"\n".join(lines)
-        return joined if _LINK not in joined and joined.count(b"\n") == len(lines) - 1 else None
+    def copied(self, lines: Lines) -> bytes:
+        """Return versions as they go out where `copies`, each on one line."""
+        if lines.resources == 1:
+            return self.line(lines.type, lines.json)
+        if _LINK not in lines.json:
+            return lines.json
+        return b"\n".join([self.line(lines.type, json) for json in lines.json.split(b"\n")])
 
     def is_plain(self, name: str) -> bool:
         """Say whether every version of the type goes out."""
@@ -147,8 +151,7 @@ class Selection:
         json = self._subsets[resource_type](json)
         if _LINK in json and resource_type != "Bundle":
             json = json.replace(_LINK, f'"url":"{self.ask.base}/Binary/'.encode())
-        if b"\n" in json or b"\r" in json:
-            json = json.replace(b"\n", b" ").replace(b"\r", b" ")  # between members: in strings they are escaped
+        json = on_one_line(json)
         if self._ascii and not json.isascii():
             json = _WIDE.sub(_escaped, json.decode()).encode()
         return json

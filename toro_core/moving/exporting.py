@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from toro_core.ahead import ahead
 from toro_core.errors import NotFound, Unsupported
 from toro_core.json import loads
-from toro_core.moving.ahead import ahead
+from toro_core.lines import lines
 from toro_core.moving.folder import Output, output_folder
 from toro_core.search.extract import Extractor
 from toro_core.search.unindexed import index_new
-from toro_core.storage import Key, ScanPlan, Storage, Stored, instant
+from toro_core.storage import Key, LineBatch, ScanPlan, Storage, Stored, instant, joined
 
 __all__ = ["Exported", "Selection", "export"]
 
@@ -64,19 +65,24 @@ async def export(
         watermark = await storage.watermark()
         plan = ScanPlan(as_of=watermark.seq, types=selection.types, since=selection.since, max_bytes=_BATCH_BYTES)
         written = 0
-        async for batch in ahead(storage.scan(plan)):
-            lines: dict[str, list[bytes]] = {}
-            for stored in batch:
-                if not stored.deleted and (patients is None or _lies_with(patients, stored, extractor)):
-                    lines.setdefault(stored.key.type, []).append(stored.json)
-            for resource_type, some in lines.items():
-                opened.write(resource_type, some)
-                written += len(some)
-            if batch:
-                progress(batch[-1].seq, written)
+        batches = lines(storage, plan) if patients is None else _lines_of(patients, storage, plan, extractor)
+        async for batch in ahead(batches):
+            for some in batch.lines:
+                opened.write(some)
+                written += some.resources
+            progress(batch.seq, written)
         exported = Exported(at=watermark.at, outputs=dict(sorted(opened.outputs.items())))
         opened.finish(_manifest(exported))
     return exported
+
+
+async def _lines_of(
+    patients: frozenset[str], storage: Storage, plan: ScanPlan, extractor: Extractor
+) -> AsyncIterator[LineBatch]:
+    async for batch in storage.scan(plan):
+        if batch:
+            taken = [stored for stored in batch if not stored.deleted and _lies_with(patients, stored, extractor)]
+            yield LineBatch(batch[-1].seq, joined(taken))
 
 
 def _lies_with(patients: frozenset[str], stored: Stored, extractor: Extractor) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from toro_core.errors import ToroError
+from toro_core.lines import on_one_line
+from toro_core.storage import Lines
 
 __all__ = ["MANIFEST", "FolderExists", "Output", "OutputFolder", "output_folder"]
 
@@ -53,15 +55,16 @@ class OutputFolder:
         self._files: dict[str, IO[bytes]] = {}
         self.outputs: dict[str, Output] = {}
 
-    def write(self, resource_type: str, lines: list[bytes]) -> None:
+    def write(self, lines: Lines) -> None:
         """Append resources to their type's file."""
-        output = self.outputs.get(resource_type)
+        output = self.outputs.get(lines.type)
         if output is None:
-            output = self._begin(resource_type)
-        text = b"\n".join((*lines, b""))
-        self._files[resource_type].write(text)
-        output.digest.update(text)
-        output.count += len(lines)
+            output = self._begin(lines.type)
+        file = self._files[lines.type]
+        for text in (on_one_line(lines.json) if lines.resources == 1 else lines.json, b"\n"):
+            file.write(text)
+            output.digest.update(text)
+        output.count += lines.resources
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest and bring every file to the disk."""

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from toro_core.ahead import ahead
 from toro_core.errors import ToroError, Unsupported
 from toro_core.json import loads
-from toro_core.moving.ahead import ahead
 from toro_core.moving.tally import tally
 from toro_core.search.extract import Extractor
 from toro_core.search.indexed import STATE_PREFIX, rules_of, store_rules

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from toro_core.moving.ahead import ahead
+from toro_core.ahead import ahead
 from toro_core.search.indexed import STATE_PREFIX
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import Storage, Stored

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from toro_core.errors import Unsupported
-from toro_core.storage import HistoryPlan, Key, ScanPlan, Storage, Stored
+from toro_core.lines import lines
+from toro_core.storage import HistoryPlan, Key, Lines, ScanPlan, Storage, Stored
 from toro_core.testing.making import delete, key, put, write
 
 __all__ = ["FeedConformance", "collect", "commits"]
@@ -160,6 +161,29 @@ class FeedConformance:
             await storage.commit([delete(f"{len(seen)}")])
         assert seen == expected
 
+    async def test_lines_are_the_json_that_a_scan_yields(self, storage: Storage) -> None:
+        if "snapshot_scan" not in storage.capabilities:
+            return
+        stored = await commits(storage)
+        await storage.commit([write(f"{n}", type=("Observation", "Patient")[n % 2]) for n in range(8)])
+        whole = ScanPlan(as_of=stored[-1].seq)
+        await storage.commit([write("a", note="later"), delete("p", type="Patient")])
+        plans = [replace(whole, as_of=each.seq, max_bytes=1) for each in stored]
+        plans += [replace(whole, types=types) for types in (("Patient",), ("Patient", "Observation"), ("Encounter",))]
+        plans += [replace(whole, after=each.seq) for each in stored] + [
+            replace(whole, up_to=each.seq) for each in stored
+        ]
+        plans += [replace(whole, since=each.at) for each in stored]
+        plans.append(replace(whole, as_of=(await storage.watermark()).seq))
+        for plan in plans:
+            found: dict[str, list[bytes]] = {}
+            async for batch in lines(storage, plan):
+                for some in batch.lines:
+                    found.setdefault(some.type, []).extend(_parted(some))
+                so_far = await collect(storage.scan(replace(plan, up_to=batch.seq)))
+                assert found == _by_type(so_far), "a batch is whole commits, up to its sequence"
+            assert found == _by_type(await collect(storage.scan(plan)))
+
     async def test_the_watermark_parts_what_is_there_from_what_comes(self, storage: Storage) -> None:
         if not {"ordered_changes", "snapshot_scan"} & storage.capabilities:
             with pytest.raises(Unsupported):
@@ -172,6 +196,20 @@ class FeedConformance:
             [after] = await storage.commit([write("a")])
             assert before.seq <= watermark.seq < after.seq
             assert before.at <= watermark.at < after.at
+
+
+def _parted(some: Lines) -> list[bytes]:
+    parted = [some.json] if some.resources == 1 else some.json.split(b"\n")
+    assert len(parted) == some.resources
+    return parted
+
+
+def _by_type(versions: Sequence[Stored]) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for stored in versions:
+        if not stored.deleted:
+            found.setdefault(stored.key.type, []).append(stored.json)
+    return found
 
 
 async def _pages(storage: Storage, plan: HistoryPlan) -> list[Stored]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-
-from toro_core.storage import Stored
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
 
 __all__ = ["ahead"]
 
+T = TypeVar("T")
 
-async def ahead(batches: AsyncIterator[Sequence[Stored]]) -> AsyncIterator[Sequence[Stored]]:
+
+async def ahead(batches: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """Yield the batches, reading the next one while the last is worked on."""
     reading = asyncio.ensure_future(_next(batches))
     try:
@@ -21,8 +22,10 @@ async def ahead(batches: AsyncIterator[Sequence[Stored]]) -> AsyncIterator[Seque
             yield batch
     finally:
         reading.cancel()
-        await asyncio.wait([reading])
+        await asyncio.gather(reading, return_exceptions=True)
+        if isinstance(batches, AsyncGenerator):
+            await batches.aclose()
 
 
-async def _next(batches: AsyncIterator[Sequence[Stored]]) -> Sequence[Stored] | None:
+async def _next(batches: AsyncIterator[T]) -> T | None:
     return await anext(batches, None)
