@@ -113,13 +113,14 @@ async def _posted(exchange: Exchange) -> Sequence[Pair]:
         return ()
     try:
         body: Any = msgspec.json.decode(await read_resource(exchange))
-    except msgspec.MsgspecError:
-        raise Refused(400, "structure", "The body is no JSON; send a Parameters resource.") from None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        text = "The body is no JSON in UTF-8, or is nested too deep; send a Parameters resource."
+        raise Refused(400, "structure", text) from None
     if not isinstance(body, dict) or body.get("resourceType") != "Parameters":
-        raise Refused(400, "structure", "The body is no Parameters resource.")
+        raise Refused(400, "structure", "The body is no Parameters resource; send one.")
     listed = body.get("parameter", [])
     if not isinstance(listed, list) or not all(isinstance(part, dict) for part in listed):
-        raise Refused(400, "structure", "Parameters.parameter is not a list of parameters.")
+        raise Refused(400, "structure", "Parameters.parameter is not a list of parameters; send one.")
     return [(str(part.get("name", "")), _value(part)) for part in listed]
 
 
@@ -129,7 +130,7 @@ def _value(part: dict[str, Any]) -> str:
         found = found.get("reference")
     if not isinstance(found, str):
         name = str(part.get("name", ""))[:64]
-        raise Refused(400, "value", f"Parameter {name} has no value that is a text or a reference.")
+        raise Refused(400, "value", f"Parameter {name} has no value that is a text or a reference; give it one.")
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from toro_core.v1 import FetchExportFileRequest, FetchExportFileResponse
 from toro_facade.answer import Answer, Header
 from toro_facade.exchange import Exchange
+from toro_facade.headers import matches
 from toro_facade.outcome import Refused
 
 __all__ = ["export_file"]
@@ -26,17 +27,20 @@ async def export_file(exchange: Exchange) -> Answer:
     described = await _described(exchange)
     size = described.file.size
     tag = f'"{exchange.resource_id}-{exchange.version_id}"'
+    compressed = f'"{exchange.resource_id}-{exchange.version_id}-gzip"'
     headers: list[Header] = [
         (b"content-type", described.media_type.encode("ascii")),
         (b"accept-ranges", b"bytes"),
         (b"vary", b"accept-encoding"),
         (b"cache-control", b"private, no-cache"),
     ]
-    if tag in exchange.header(b"if-none-match").split(", "):
-        return Answer(status=304, headers=[*headers, (b"etag", tag.encode("ascii"))])
+    known = exchange.header(b"if-none-match")
+    for one in (tag, compressed):
+        if known and matches(known, one):
+            return Answer(status=304, headers=[*headers, (b"etag", one.encode("ascii"))])
     part = _part(exchange, size, tag)
     if part is None and _takes_gzip(exchange.header(b"accept-encoding")):
-        headers += [(b"content-encoding", b"gzip"), (b"etag", f'"{tag[1:-1]}-gzip"'.encode("ascii"))]
+        headers += [(b"content-encoding", b"gzip"), (b"etag", compressed.encode("ascii"))]
         return Answer(headers=headers, stream=_gzipped(_content(exchange, 0, size)))
     headers.append((b"etag", tag.encode("ascii")))
     if part is None:

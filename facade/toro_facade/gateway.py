@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import traceback
+from contextlib import suppress
 from functools import lru_cache
 from time import perf_counter
 from typing import Final
@@ -68,7 +69,7 @@ class Gateway:
         template = ""
         status, size = _GONE, 0
         try:
-            found = self._routes.find(method, scope["path"])
+            found = self._found(exchange, method)
             template = found.endpoint.template
             answer = await self._answer(exchange, found)
         except Refused as error:
@@ -93,6 +94,16 @@ class Gateway:
                 bytes=size,
             )
             self._log.add(line)
+
+    def _found(self, exchange: Exchange, method: str) -> Found:
+        """Find what answers. Raises Refused, which is said in the media type the client takes."""
+        try:
+            return self._routes.find(method, exchange.scope["path"])
+        except Refused:
+            if exchange.scope["path"].startswith("/fhir"):
+                with suppress(Refused):
+                    exchange.negotiate()
+            raise
 
     async def _answer(self, exchange: Exchange, found: Found) -> Answer:
         endpoint = found.endpoint

@@ -164,9 +164,8 @@ class Routes:
             raise _no_operation()
         endpoint = endpoints.get(method)
         if endpoint is None:
-            raise _off(
-                endpoints, f"{_NAMES.get((shape, 'GET' if method == 'HEAD' else method), method)} of {segments[0]}"
-            )
+            what = _NAMES.get((shape, "GET" if method == "HEAD" else method), method)
+            raise _off(endpoints, f"{what} of {segments[0]}" + ("" if shape in _SHAPES else shape))
         return Found(endpoint=endpoint, resource_type=segments[0], resource_id=resource_id, version_id=version_id)
 
     def _of_export(self, method: str, export_id: str, file: str = "") -> Found:
@@ -242,6 +241,7 @@ def _exports(name: str, policy: Policy) -> dict[str, dict[str, Endpoint]]:
 
 
 def _kick_off(handler: Handler, template: str) -> dict[str, Endpoint]:
+    """Return how an export begins: not by HEAD, which asks for nothing."""
     endpoint = Endpoint(handler=handler, template=template, negotiates=True, protected=True)
     return {"GET": endpoint, "POST": endpoint}
 
@@ -288,8 +288,6 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
             if known.system
         },
     }
-    if "$export" in policy.operations:
-        found["/fhir/$export"] = _kick_off(export_system, "/fhir/$export")
     plain: dict[str, Handler] = {
         "/": home,
         "/.well-known/smart-configuration": smart_configuration,
@@ -299,7 +297,10 @@ def _fixed(policy: Policy) -> dict[str, dict[str, Endpoint]]:
         "/health/ready": ready,
     }
     found.update({path: {"GET": Endpoint(handler=handler, template=path)} for path, handler in plain.items()})
-    return {path: _with_head(methods) for path, methods in found.items()}
+    answering = {path: _with_head(methods) for path, methods in found.items()}
+    if "$export" in policy.operations:
+        answering["/fhir/$export"] = _kick_off(export_system, "/fhir/$export")
+    return answering
 
 
 def _system(policy: Policy) -> dict[str, Endpoint]:

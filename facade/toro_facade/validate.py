@@ -81,7 +81,7 @@ def _read(exchange: Exchange, asked: _Asked, body: bytes) -> None:
         return
     try:
         found = msgspec.json.decode(body, type=_Body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return  # no Parameters; the core says what it is
     if found.resourceType != "Parameters":
         return

@@ -85,3 +85,12 @@ async def test_the_operation_can_be_switched_off(make_client: Any) -> None:
         assert (await client.post("/fhir/Patient/$validate", content=_PATIENT, headers=_JSON)).status_code == 404
         statement = (await client.get("/fhir/metadata")).json()
         assert "operation" not in statement["rest"][0]["resource"][0]
+
+
+@pytest.mark.parametrize("body", [b'{"parameter":' * 3000 + b"1" + b"}" * 3000, b'{"resourceType":"\xff"}', b"{"])
+async def test_the_core_says_what_is_wrong_with_a_body_that_cannot_be_read(
+    client: httpx.AsyncClient, transport: Any, body: bytes
+) -> None:
+    answer = await client.post("/fhir/Patient/$validate", content=body, headers=_JSON)
+    assert answer.status_code == 200
+    assert transport.last.json == body

@@ -115,6 +115,20 @@ async def test_errors_are_said_in_xml(
     root(refused, "OperationOutcome")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/fhir/Nothing", 404), ("GET", "/fhir/Patient/1/$nothing", 404), ("DELETE", "/fhir/Patient/1", 405)],
+)
+async def test_what_is_not_there_or_off_is_said_in_xml(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await client.request(method, path, headers={"accept": "application/fhir+xml"})
+    assert answer.status_code == status
+    root(answer, "OperationOutcome")
+    plain = await client.request(method, path, headers={"accept": "image/png"})
+    assert (plain.status_code, plain.json()["resourceType"]) == (status, "OperationOutcome")
+
+
 async def test_every_issue_of_a_body_is_said(client: httpx.AsyncClient, transport: Any) -> None:
     body = PATIENT.replace(b"<multipleBirthInteger", b"<a/><b/><multipleBirthInteger")
     answer = await client.post("/fhir/Patient", content=body, headers=SENT)

@@ -353,6 +353,22 @@ async def test_reads_among_the_entries_can_be_conditional(live: Live) -> None:
     assert [("resource" in entry) for entry in entries] == [False, True, False, True, True, True]
 
 
+async def test_what_no_bundle_can_read_is_to_be_requested_by_itself(live: Live) -> None:
+    urls = (
+        "_history",
+        "metadata",
+        "?_type=Patient",
+        "$export",
+        "Patient/$export",
+        "Patient/1/$everything",
+        "DocumentReference/$docref?patient=1",
+        "Patient/1/Observation",
+    )
+    for entry in await _done(live, "batch", *(_entry("GET", url) for url in urls)):
+        assert entry["response"]["status"] == "400 Bad Request"
+        assert "request it by itself" in entry["response"]["outcome"]["issue"][0]["diagnostics"]
+
+
 async def test_prefer_says_what_entries_answer_with(live: Live) -> None:
     posted = _entry("POST", "Patient", _patient(multipleBirthInteger=2))
     for kind in ("batch", "transaction"):

@@ -34,6 +34,10 @@ _INTERACTIONS: Final = {
     "search-type": Interaction.INTERACTION_SEARCH_TYPE,
 }
 _NOT_OF_A_READ: Final = frozenset(("_format", "_pretty"))
+_NOT_READ: Final = (
+    "The url of the entry names nothing that can be read in a Bundle, which are resources, versions, histories of "
+    "resources and types, and searches of a type; request it by itself."
+)
 _ROOTED: Final = re.compile(r"(.+/)?[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 
 
@@ -137,6 +141,8 @@ class EntryParser:
         parameters = tuple(given for given in parse_query(query) if given.code not in _NOT_OF_A_READ)
         none_match, since = str(request.get("ifNoneMatch", "")), str(request.get("ifModifiedSince", ""))
         type_, *rest = path.split("/")
+        if type_[:1] in ("", "$", "_") or type_ == "metadata" or any(part.startswith("$") for part in rest):
+            raise InvalidBundle(_NOT_READ)
         match rest:
             case []:
                 return Read(kind="search-type", type=known_type(type_, types), parameters=parameters)
@@ -157,7 +163,7 @@ class EntryParser:
                     none_match=none_match,
                     modified_since=since,
                 )
-        raise InvalidBundle("The url of the entry names nothing that can be read in a Bundle.")
+        raise InvalidBundle(_NOT_READ)
 
     def _local(self, url: str) -> str:
         for base in self._bases:
