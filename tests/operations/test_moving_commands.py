@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sqlite3
+import tarfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +15,20 @@ from typing import Any
 import httpx
 import pytest
 
+from toro_core.commands.main import main
 from toro_core.moving import same_state, tally
 from toro_core.plugins import open_storage
+
+SHOE = "http://example.org/StructureDefinition/shoe-size"
+SHOE_SIZE = {
+    "resourceType": "SearchParameter",
+    "id": "shoe-size",
+    "url": "http://example.org/SearchParameter/shoe-size",
+    "code": "shoe-size",
+    "type": "number",
+    "base": ["Patient"],
+    "expression": f"Patient.extension('{SHOE}').value.ofType(integer)",
+}
 
 
 def urls(place: Any) -> tuple[str, str]:
@@ -121,3 +135,41 @@ def test_an_export_imports_again(stocked: Any) -> None:
     assert f"{total} resources in" in again.stdout
     patient = json.loads((stocked.folder / "synthetic.ndjson").read_bytes().splitlines()[0])
     assert any(one["type"] == patient["resourceType"] for one in manifest["output"])
+
+
+def test_the_parameters_of_added_packages_move_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, target = "sqlite:///source.db", "sqlite:///target.db"
+    with tarfile.open("shoes.tgz", "w:gz") as archive:
+        for name, content in {
+            "package.json": {"name": "example.shoes", "version": "1.0.0"},
+            "SearchParameter-shoe-size.json": SHOE_SIZE,
+        }.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(data := json.dumps(content).encode())
+            archive.addfile(entry, io.BytesIO(data))
+    Path("in.json").write_text(
+        json.dumps({"resourceType": "Patient", "id": "big", "extension": [{"url": SHOE, "valueInteger": 47}]})
+    )
+    assert main(["import", "in.json", "--storage", source]) == 0
+    assert main(["package", "add", "shoes.tgz", "--storage", source]) == 0
+    assert main(["migrate", source, target]) == 0
+    for url in (source, target):
+        capsys.readouterr()
+        assert main(["search", "Patient?shoe-size=47", "--storage", url]) == 0
+        assert json.loads(capsys.readouterr().out)["id"] == "big"
+        assert main(["storage", "info", url]) == 0
+        assert "index         up to date" in capsys.readouterr().out
+
+
+def test_a_mistyped_source_is_not_taken_for_an_empty_one(place: Any) -> None:
+    for command in (
+        ("migrate", "sqlite:///mistyped.db", "sqlite:///new.db"),
+        ("backup", "copy.db", "--storage", "ndjson:///mistyped"),
+    ):
+        done = place.toro(*command)
+        assert done.returncode == 1, done.stdout
+        assert "There is nothing in the source" in done.stderr
+    assert not list(place.folder.glob("copy.db*"))

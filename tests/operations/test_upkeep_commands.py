@@ -48,6 +48,15 @@ async def test_a_storage_without_a_way_of_its_own_is_backed_up_by_a_migration(
         assert await same_state(one, other)
 
 
+def test_a_backup_of_files_takes_the_place_of_one_that_was_killed(stocked: Any) -> None:
+    folder = f"ndjson:///{stocked.folder}/data"
+    assert stocked.toro("migrate", stocked.storage, folder).returncode == 0
+    assert stocked.toro("backup", "kept.db.partial").returncode == 0
+    done = stocked.toro("backup", "kept.db", "--storage", folder)
+    assert done.returncode == 0, done.stderr
+    assert not list(stocked.folder.glob("*.partial*"))
+
+
 @pytest.mark.slow
 def test_a_restored_storage_serves(stocked: Any) -> None:
     assert stocked.toro("backup", "kept.db").returncode == 0

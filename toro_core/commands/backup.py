@@ -39,11 +39,15 @@ async def back_up(target: Path, settings: Settings) -> int:
         await care.backup(settings.storage, target)
     else:
         partial = target.with_name(f"{target.name}.partial")
-        async with open_storage(settings.storage) as source, open_storage(_sqlite(partial)) as copy:
-            failed = await move(source, copy, settings)
-        if failed:
-            return failed
-        partial.replace(target)
+        _remove(partial)  # a backup that was killed
+        try:
+            async with open_storage(settings.storage) as source, open_storage(_sqlite(partial)) as copy:
+                failed = await move(source, copy, settings, moment=True)
+            if failed:
+                return failed
+            partial.replace(target)
+        finally:
+            _remove(partial)
     click.echo(f"Backed up into {target}")
     return 0
 
@@ -77,6 +81,11 @@ async def _restore(source: Path, settings: Settings) -> int:
             return failed
     click.echo(f"Restored {source}")
     return 0
+
+
+def _remove(partial: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        partial.with_name(f"{partial.name}{ending}").unlink(missing_ok=True)
 
 
 def _sqlite(file: Path) -> str:

@@ -63,18 +63,18 @@ def _moment(text: str) -> int:
 
 async def _run(folder: Path, settings: Settings, selection: Selection, gzipped: bool) -> int:
     from toro_core.commands.progress import place_progress
-    from toro_core.definitions import load as load_definitions
     from toro_core.moving import export as run
+    from toro_core.packages import definitions_of
     from toro_core.plugins import open_storage
     from toro_core.resources import known_type
     from toro_core.search.extract import Extractor
     from toro_core.storage import instant
 
-    definitions = load_definitions()
-    for name in selection.types:
-        known_type(name, definitions.resource_types)
     started = time.monotonic()
     async with open_storage(settings.storage) as storage:
+        definitions = await definitions_of(storage)
+        for name in selection.types:
+            known_type(name, definitions.resource_types)
         extractor = Extractor(definitions, settings.own_bases())
         end = (await storage.watermark()).seq if "snapshot_scan" in storage.capabilities else 0
         with place_progress("Exporting", end) as tell:

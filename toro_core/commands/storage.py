@@ -46,7 +46,7 @@ def info(url: str) -> int:
 
 
 async def _info(url: str) -> int:
-    from toro_core.definitions import load as load_definitions
+    from toro_core.packages import definitions_of
     from toro_core.plugins import open_storage, upkeep
     from toro_core.search.extract import Extractor
     from toro_core.search.indexed import find_pending
@@ -60,9 +60,9 @@ async def _info(url: str) -> int:
             "the newest" if schema.found == schema.known else f"this Toro needs {schema.known}: toro storage upgrade"
         )
         click.echo(f"schema        {schema.found}, {newest}")
-    definitions = load_definitions()
-    extractor = Extractor(definitions, ())
     async with open_storage(url) as opened:
+        definitions = await definitions_of(opened)
+        extractor = Extractor(definitions, ())
         click.echo(f"capabilities  {', '.join(sorted(opened.capabilities)) or 'none'}")
         pending = await find_pending(opened, extractor)
         said = f"of other rules for {', '.join(sorted(pending))}: toro reindex" if pending else "up to date"

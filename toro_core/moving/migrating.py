@@ -18,13 +18,20 @@ from toro_core.search.indexed import STATE_PREFIX, rules_of, store_rules
 from toro_core.search.unindexed import index_new
 from toro_core.storage import Indexed, Loading, Rows, Storage, Stored
 
-__all__ = ["Progress", "TargetNotEmpty", "migrate"]
+__all__ = ["NothingToMove", "Progress", "TargetNotEmpty", "migrate"]
 
 _BATCH_BYTES: Final = 8_000_000
 _NEEDED: Final = frozenset({"history", "ordered_changes", "state_ttl"})
 
 Progress = Callable[[int, int], None]
 """Is told the sequence reached and how many versions have been moved."""
+
+
+class NothingToMove(ToroError):
+    """There is nothing in the source; look at its URL, for a mistyped one is that of a new storage."""
+
+    reason = "NOTHING_TO_MOVE"
+    issue = "not-found"
 
 
 class TargetNotEmpty(ToroError):
@@ -42,18 +49,22 @@ async def migrate(
     *,
     resume: bool = False,
     finish: bool = True,
+    up_to: int | None = None,
 ) -> int:
     """Move everything and return how many versions that were; with `resume`, what is there already is passed over.
 
     Unless it is to `finish`, state records stay behind: once they are there, nothing that the source writes later can be moved.
 
-    What is written to the source meanwhile is moved too, until nothing is new. Raises TargetNotEmpty, with `resume` where
+    What is written to the source meanwhile is moved too, until nothing is new; `up_to` leaves out commits with a greater
+    sequence. Raises NothingToMove, TargetNotEmpty, with `resume` where
     the target holds anything but the source's beginning, and Unsupported where one side cannot do it.
     """
     for name, storage, needed in (("source", source, {"ordered_changes"}), ("target", target, _NEEDED)):
         missing = sorted(needed - storage.capabilities)
         if missing:
             raise Unsupported(f"the {name} storage cannot be migrated: it does not declare {', '.join(missing)}")
+    if await _is_empty(source):
+        raise NothingToMove
     await index_new(source, extractor, lambda done: None)
     after = 0
     if not await _is_empty(target):
@@ -63,7 +74,7 @@ async def migrate(
         await _reindex(target, extractor)
     moved = 0
     while True:
-        reached, moved = await _copy(source, target, extractor, progress, after, moved)
+        reached, moved = await _copy(source, target, extractor, progress, (after, moved), up_to)
         if reached == after:
             break
         after = reached
@@ -81,13 +92,22 @@ async def _is_empty(storage: Storage) -> bool:
 
 
 async def _copy(
-    source: Storage, target: Storage, extractor: Extractor, progress: Progress, after: int, moved: int
+    source: Storage,
+    target: Storage,
+    extractor: Extractor,
+    progress: Progress,
+    place: tuple[int, int],
+    up_to: int | None,
 ) -> tuple[int, int]:
     """Move the commits after a sequence, in loads of bounded size, and return where they end."""
+    after, moved = place
     waiting: list[Loading] = []
     size = 0
-    async for batch in ahead(source.changes(after)):
-        waiting += await _loadings(source, extractor, batch)
+    async for read in ahead(source.changes(after)):
+        batch = read if up_to is None else [stored for stored in read if stored.seq <= up_to]
+        if not batch:
+            break
+        waiting += await _loadings(source, extractor, batch, up_to)
         size += sum(len(stored.json) for stored in batch)
         if size >= _BATCH_BYTES:
             await target.load(waiting)
@@ -101,13 +121,15 @@ async def _copy(
     return after, moved
 
 
-async def _loadings(source: Storage, extractor: Extractor, batch: Sequence[Stored]) -> list[Loading]:
+async def _loadings(source: Storage, extractor: Extractor, batch: Sequence[Stored], up_to: int | None) -> list[Loading]:
     last = {stored.key: stored for stored in batch}
     current = await source.read_many(list(last))
     live = {
         stored.key
         for stored, now in zip(last.values(), current, strict=True)
-        if now is not None and now.version == stored.version and not stored.deleted
+        if now is not None
+        and (now.version == stored.version or (up_to is not None and now.seq > up_to))
+        and not stored.deleted
     }
     return [
         Loading(stored, _rows(extractor, stored) if stored is last[stored.key] and stored.key in live else None)

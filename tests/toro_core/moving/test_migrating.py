@@ -12,7 +12,7 @@ from toro_core.definitions import load
 from toro_core.errors import StorageBusy, ToroError, Unsupported
 from toro_core.json import JsonObject, dumps
 from toro_core.moving import differences, migrate, same_state, tally
-from toro_core.moving.migrating import TargetNotEmpty
+from toro_core.moving.migrating import NothingToMove, TargetNotEmpty
 from toro_core.plugins import open_storage
 from toro_core.resources import body
 from toro_core.search.extract import Extractor
@@ -186,6 +186,26 @@ async def test_what_is_written_meanwhile_is_moved_too() -> None:
     await migrate(source, target, EXTRACTOR, nothing)
     await check(source, target)
     assert "late0" in {one.key.id for one in (await target.search(FINAL)).resources}
+
+
+@pytest.mark.parametrize("target", ["ndjson", "sqlite"])
+async def test_a_moment_is_moved_and_indexed_whatever_is_written_meanwhile(target: str, tmp_path: Path) -> None:
+    async with open_storage(f"{target}:///{tmp_path}/copy.db") as copy:
+        source = Busy()
+        source.writes = 0
+        await fill(source)
+        end = (await source.watermark()).seq
+        expected, found = await tally(source, up_to=end), [one.json for one in (await source.search(FINAL)).resources]
+        source.writes = 3
+        await migrate(source, copy, EXTRACTOR, nothing, up_to=end)
+        assert await tally(source) != expected
+        assert await tally(copy, up_to=end + 10**6) == expected
+        assert [one.json for one in (await copy.search(FINAL)).resources] == found
+
+
+async def test_an_empty_source_is_refused() -> None:
+    with pytest.raises(NothingToMove):
+        await migrate(MemoryStorage(), MemoryStorage(), EXTRACTOR, nothing)
 
 
 async def test_a_warm_start_is_finished_after_more_was_written() -> None:
