@@ -14,7 +14,7 @@ from toro_facade.links import Links
 from toro_facade.media import FHIR_JSON, NO_XML, Media, accepted, format_named
 from toro_facade.outcome import Refused
 from toro_facade.policy import Policy
-from toro_facade.query import Pair, pairs
+from toro_facade.query import Pair, pairs, quoted
 
 __all__ = ["Exchange", "Services"]
 
@@ -52,6 +52,8 @@ class Exchange:
     """The patient in whose compartment is searched, as in `Patient/123`."""
     media: Media = FHIR_JSON
     parameters: list[Pair] = field(default_factory=list)
+    asked_format: list[Pair] = field(default_factory=list)
+    """The `_format` and `_pretty` of the request."""
     client_id: str = ""
 
     def header(self, name: bytes) -> str:
@@ -97,6 +99,7 @@ class Exchange:
     def take_format(self, given: list[Pair]) -> list[Pair]:
         """Let `_format` and `_pretty` decide about `media` and return the other parameters. Raises Refused (400, 406)."""
         rest = []
+        self.asked_format = [pair for pair in given if pair[0] in ("_format", "_pretty")] or self.asked_format
         for name, value in given:
             if name == "_format":
                 media = format_named(value, xml=self.services.xml is not None)
@@ -110,6 +113,11 @@ class Exchange:
             else:
                 rest.append((name, value))
         return rest
+
+    def link(self, url: str) -> str:
+        """Return the URL so that it answers in the format that this request asked for."""
+        asked = "&".join(f"{name}={quoted(value)}" for name, value in self.asked_format)
+        return f"{url}{'&' if '?' in url else '?'}{asked}" if asked else url
 
     def _unacceptable(self) -> Refused:
         kinds = "JSON and XML" if self.services.xml else "JSON"

@@ -42,10 +42,10 @@ async def history_body(
     versions = [await _whole(exchange, version) for version in found.versions]
     given = given or {}
     base = exchange.fhir_base()
-    links: list[Link] = [("self", _url(base, name, given))]
+    links: list[Link] = [("self", exchange.link(_url(base, name, given)))]
     if found.next_page_token:
         following = {"_count": given.get("_count", ""), "_page": found.next_page_token}
-        links.append(("next", _url(base, name, following)))
+        links.append(("next", exchange.link(_url(base, name, following))))
     return history(base, versions, links, found.total if found.HasField("total") else None)
 
 

@@ -66,7 +66,7 @@ async def searchset_body(exchange: Exchange, url: str, found: SearchResourcesRes
     """Render a page of the search that was made at this URL, which is without its query."""
     entries = [entry if entry.resource.json else await _whole(exchange, entry) for entry in found.entries]
     total = found.total if found.HasField("total") else None
-    return searchset(exchange.fhir_base(), entries, _links(url, found), total, found.issues)
+    return searchset(exchange.fhir_base(), entries, _links(exchange, url, found), total, found.issues)
 
 
 def _request(exchange: Exchange, given: list[Pair]) -> SearchResourcesRequest:
@@ -98,10 +98,10 @@ def _url(exchange: Exchange, base: str) -> str:
     return f"{base}/{exchange.resource_type}" if exchange.resource_type else base
 
 
-def _links(url: str, found: SearchResourcesResponse) -> list[Link]:
+def _links(exchange: Exchange, url: str, found: SearchResourcesResponse) -> list[Link]:
     applied = "&".join(joined(parameter) for parameter in found.applied)
-    start = f"{url}?{applied}" if applied else url
+    start = exchange.link(f"{url}?{applied}" if applied else url)
     links: list[Link] = [("self", start), ("first", start)]
     if found.next_page_token:
-        links.append(("next", f"{url}?_page={quoted(found.next_page_token)}"))
+        links.append(("next", exchange.link(f"{url}?_page={quoted(found.next_page_token)}")))
     return links

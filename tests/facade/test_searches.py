@@ -62,13 +62,13 @@ async def test_a_search_reaches_the_core_split_and_comes_back_as_a_bundle(
         "link": [
             {
                 "relation": "self",
-                "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2",
+                "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2&_format=json",
             },
             {
                 "relation": "first",
-                "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2",
+                "url": "https://fhir.example.org/fhir/Patient?name:exact=M%C3%BChle,a%5C,b&_count=2&_format=json",
             },
-            {"relation": "next", "url": "https://fhir.example.org/fhir/Patient?_page=to/ken%3D"},
+            {"relation": "next", "url": "https://fhir.example.org/fhir/Patient?_page=to/ken%3D&_format=json"},
         ],
         "entry": [
             {

@@ -12,6 +12,8 @@ from toro_core.settings import Settings
 from toro_core.v1 import (
     CreateResourceResponse,
     GetResourceResponse,
+    InvokeOperationResponse,
+    ListVersionsResponse,
     PatchFormat,
     PatchResourceResponse,
     Resource,
@@ -78,6 +80,30 @@ async def test_a_search_answers_a_bundle_in_xml(client: httpx.AsyncClient, trans
     assert at(bundle, "f:total/@value") == ["400"]
     assert at(bundle, "f:entry/f:resource/f:Patient/f:multipleBirthInteger/@value") == ["1.00"] * 400
     assert at(bundle, "f:entry/f:search/f:mode/@value") == ["match"] * 400
+
+
+@pytest.mark.parametrize(
+    ("path", "call", "found"),
+    [
+        ("Patient", "SearchResources", SearchResourcesResponse(next_page_token="t")),
+        ("Patient/1/_history", "ListVersions", ListVersionsResponse(next_page_token="t")),
+        (
+            "Patient/1/$everything",
+            "InvokeOperation",
+            InvokeOperationResponse(page=SearchResourcesResponse(next_page_token="t")),
+        ),
+    ],
+)
+async def test_links_ask_for_the_format_that_was_asked_for(
+    client: httpx.AsyncClient, transport: Any, path: str, call: str, found: Any
+) -> None:
+    transport.answers[call] = found
+    first = root(await client.get(f"/fhir/{path}?_format=xml&_pretty=true"), "Bundle")
+    urls = at(first, "f:link/f:url/@value")
+    assert urls[0] == f"https://fhir.example.org/fhir/{path}?_format=xml&_pretty=true"
+    assert urls[-1] == f"https://fhir.example.org/fhir/{path}?_page=t&_format=xml&_pretty=true"
+    second = root(await client.get(urls[-1]), "Bundle")
+    assert at(second, "f:link/f:url/@value")[-1] == urls[-1]
 
 
 async def test_a_resource_comes_in_xml(client: httpx.AsyncClient, transport: Any, patient: Resource) -> None:

@@ -196,7 +196,7 @@ def _refused(value: Any, choice: Choice, kind: Primitive, bound: Binding | None)
     """Say what is wrong with a primitive value, if anything is."""
     if not kind.is_json_type(value):
         found = "null" if value is None else "an array" if isinstance(value, list) else "another JSON type"
-        return problem("structure", f"is of type {choice.type} but {found}; send one JSON {kind.json_type}.")
+        return problem("structure", f"is of type {choice.type}, but {found} was sent; send one JSON {kind.json_type}.")
     if not kind.test(value):
         return problem("value", f"is no valid {choice.type}; send {kind.rule}.")
     if bound is None:
