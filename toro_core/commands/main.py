@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToroError as error:
         return _failed(str(error))
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except Exception as error:
         from toro_core.v1 import CallError  # only here: it loads gRPC, which most commands can do without
 

@@ -26,7 +26,7 @@ def file_progress(files: Sequence[Path]) -> Iterator[Callable[[Path, Report], No
     if not sys.stderr.isatty():
         yield lambda path, report: click.echo(f"{path.name}: {report.stored.total()} resources stored so far", err=True)
         return
-    sizes = {path: path.stat().st_size for path in files}
+    sizes = {path: path.stat().st_size if path.exists() else 0 for path in files}
     with click.progressbar(length=sum(sizes.values()), label="Importing", file=sys.stderr) as bar:
 
         def advance(path: Path, report: Report) -> None:

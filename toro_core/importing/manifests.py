@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -21,6 +21,16 @@ __all__ = ["MANIFEST", "Manifest", "deleted_in", "read_manifest"]
 MANIFEST: Final = "manifest.json"
 
 
+class _Listed(msgspec.Struct):
+    url: str
+
+
+class _Told(msgspec.Struct):
+    transactionTime: str  # noqa: N815 # as the manifest names it
+    output: list[_Listed]
+    deleted: list[_Listed] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The files of an export: of resources, and of Bundles that name deleted ones."""
@@ -30,15 +40,17 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Read a folder's manifest; None where it has none. Files are found by the last part of their URLs."""
+    """Read a folder's manifest; None where it has none. Files are found by the last part of their URLs.
+
+    One that is not there is among them, so that whoever reads it tells that the export is not whole.
+    """
     try:
-        told: Any = msgspec.json.decode((folder / MANIFEST).read_bytes())
+        told = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Told)
     except (OSError, msgspec.MsgspecError):
         return None
-    if not isinstance(told, dict) or not isinstance(told.get("output"), list) or "transactionTime" not in told:
-        return None
     return Manifest(
-        output=list(_files(folder, told["output"])), deleted=list(_files(folder, told.get("deleted") or ()))
+        output=[_find(folder, listed) for listed in told.output],
+        deleted=[_find(folder, listed) for listed in told.deleted or ()],
     )
 
 
@@ -51,15 +63,12 @@ def deleted_in(path: Path) -> Iterator[str]:
             except ToroError:
                 continue
             for entry in bundle.get("entry") or ():
-                request = entry.get("request") or {}
-                if request.get("method") == "DELETE":
+                request = entry.get("request") if isinstance(entry, dict) else None
+                if isinstance(request, dict) and request.get("method") == "DELETE":
                     yield str(request.get("url", ""))
 
 
-def _files(folder: Path, listed: Sequence[Any]) -> Iterator[Path]:
-    for item in listed:
-        name = unquote(urlsplit(str(item.get("url", ""))).path).rpartition("/")[2]
-        for path in (folder / name, folder / f"{name}.gz"):
-            if name and path.is_file():
-                yield path
-                break
+def _find(folder: Path, listed: _Listed) -> Path:
+    name = unquote(listed.url.partition("#")[0].partition("?")[0]).rpartition("/")[2]
+    packed = folder / f"{name}.gz"
+    return packed if packed.is_file() and not (folder / name).is_file() else folder / name

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -103,7 +103,8 @@ def output_folder(path: Path, *, gzipped: bool) -> Iterator[OutputFolder]:
         partial.replace(path)
         _fsync(path.parent)
     except BaseException:
-        folder.close()
+        with suppress(OSError):  # a full disk refuses what is still to be written, too
+            folder.close()
         shutil.rmtree(partial, ignore_errors=True)
         raise
 

@@ -46,7 +46,7 @@ def test_of_a_bulk_export_the_files_that_its_manifest_names_are_found(tmp_path: 
     for name in ("a.ndjson.gz", "b .ndjson", "errors.ndjson", "other.ndjson"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "gone.ndjson").write_text(json.dumps(bundle) + "\n\nno json\n" + json.dumps(bundle) + "\n")
-    assert [path.name for path in find_files([tmp_path])] == ["b .ndjson", "a.ndjson.gz"]
+    assert [path.name for path in find_files([tmp_path])] == ["b .ndjson", "a.ndjson.gz", "never-downloaded.ndjson"]
     found = read_manifest(tmp_path)
     assert found
     assert [list(deleted_in(path)) for path in found.deleted] == [["Patient/1", "Patient/1"]]
@@ -137,3 +137,26 @@ def test_xml_without_lxml_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "lxml", None)
     (tmp_path / "in.xml").write_text("<Patient/>")
     assert ["toro-fhir[xml]" in one.why for one in refused(tmp_path / "in.xml")] == [True]
+
+
+def test_a_file_that_the_manifest_names_and_that_is_not_there_is_told(tmp_path: Path) -> None:
+    told = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"url": "https://a/gone.ndjson"}]}
+    (tmp_path / "manifest.json").write_text(json.dumps(told))
+    (path,) = find_files([tmp_path])
+    (found,) = read_file(path)
+    assert isinstance(found, Refused)
+    assert "cannot be read" in found.why
+
+
+@pytest.mark.parametrize(
+    "told", [{"output": ["a"]}, {"output": [{"url": 1}]}, {"output": [], "deleted": 1}, {"output": 1}]
+)
+def test_a_file_of_that_name_which_is_no_manifest_is_one_among_others(tmp_path: Path, told: dict[str, object]) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", **told}))
+    assert find_files([tmp_path]) == [tmp_path / "manifest.json"]
+
+
+def test_entries_of_deletions_that_are_no_objects_are_passed_over(tmp_path: Path) -> None:
+    bundle = {"entry": [7, {"request": 7}, {"request": {"method": "DELETE", "url": "Patient/a"}}]}
+    (tmp_path / "deleted.ndjson").write_text(json.dumps(bundle))
+    assert list(deleted_in(tmp_path / "deleted.ndjson")) == ["Patient/a"]

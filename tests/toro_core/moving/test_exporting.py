@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from toro_core.definitions import load
 from toro_core.errors import NotFound, StorageBusy, Unsupported
 from toro_core.importing import find_files
 from toro_core.moving import Selection, export
-from toro_core.moving.folder import FolderExists
+from toro_core.moving.folder import FolderExists, output_folder
 from toro_core.resources import body
 from toro_core.search.extract import Extractor
 from toro_core.storage import Key, ScanPlan, Storage, Stored, Write
@@ -176,3 +176,21 @@ async def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         await export(storage, tmp_path / "full", EXTRACTOR, Selection(), nothing)
     await export(storage, tmp_path / "new/er", EXTRACTOR, Selection(), nothing)
     assert names(tmp_path / "new/er") == ["manifest.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *, gzipped: bool) -> IO[bytes]:
+        path.touch()
+        return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr("toro_core.moving.folder._create", full)
+
+    def write() -> None:
+        with output_folder(tmp_path / "out", gzipped=False) as folder:
+            folder.write("Patient", [b"{}"])
+            folder.write("Patient", [b" " * 100_000])
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert list(tmp_path.iterdir()) == []
