@@ -8,7 +8,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from toro_core.errors import Damaged, StorageBusy, StorageError, StorageFull, TooCostly
 
-__all__ = ["fault", "is_lost", "is_rolled_back"]
+__all__ = ["fault", "is_lost", "is_rolled_back", "no_answer"]
 
 _CLASSES: dict[str, tuple[type[StorageError], str]] = {
     "08": (StorageBusy, "the connection to PostgreSQL was lost; try again"),
@@ -40,6 +40,11 @@ def fault(error: psycopg.Error | OSError) -> StorageError:
         state[:2], (StorageError, f"PostgreSQL could not do this (SQLSTATE {state or 'unknown'})")
     )
     return kind(message)
+
+
+def no_answer() -> StorageBusy:
+    """Return what is raised where the first connection does not come to be, of which libpq tells no SQLSTATE."""
+    return StorageBusy("PostgreSQL does not answer, or refuses; look at the storage URL and the server's log")
 
 
 def is_lost(error: BaseException) -> bool:

@@ -13,8 +13,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from toro_core.errors import StorageBusy, Unsupported
-from toro_postgres.faults import fault, is_lost, is_rolled_back
+from toro_core.errors import Unsupported
+from toro_postgres.faults import fault, is_lost, is_rolled_back, no_answer
 from toro_postgres.schema import Connection
 
 __all__ = ["Sessions", "Work"]
@@ -79,9 +79,7 @@ class Sessions:
             async with await psycopg.AsyncConnection.connect(url, **options):  # type: ignore[arg-type]
                 pass
         except psycopg.Error as error:
-            raise StorageBusy(
-                "PostgreSQL does not answer, or refuses; look at the storage URL and the server's log"
-            ) from error
+            raise no_answer() from error
         await pool.open()
         try:
             yield cls(pool)

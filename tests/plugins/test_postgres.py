@@ -263,3 +263,11 @@ async def test_scratch_areas_lie_beside_and_go_again(new_postgres: Callable[[], 
     with pytest.raises(StorageError):
         async with open_postgres(scratch):
             pass
+
+
+async def test_a_database_that_is_not_there_is_told_with_what_to_look_at(own_postgres: Any) -> None:
+    url = own_postgres.url.replace("/postgres", "/nosuch", 1)
+    care = upkeep(url)
+    assert isinstance(care, Upgrades)
+    with pytest.raises(StorageBusy, match="look at the storage URL"):
+        await care.schema(url)
