@@ -277,7 +277,7 @@ def test_what_is_unknown_is_refused_unless_the_client_is_lenient(partner: httpx.
 def test_the_self_link_says_what_was_applied_and_repeats_the_search(partner: httpx.Client, patient: str) -> None:
     query = [("patient", patient), ("date", "ge2024-01-01"), ("date", "le2024-12-31"), ("_count", "4")]
     asked = [*query, ("_pretty", "true"), ("_format", "json")]
-    page = partner.get("Encounter", params=asked).json()
+    page = partner.get("Encounter", params=tuple(asked)).json()
     own = link(page, "self")
     assert own is not None
     assert parse_qsl(urlsplit(own).query) == asked

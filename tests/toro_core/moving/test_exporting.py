@@ -18,7 +18,7 @@ from toro_core.moving import Selection, export
 from toro_core.moving.folder import FolderExists, output_folder
 from toro_core.resources import body
 from toro_core.search.extract import Extractor
-from toro_core.storage import Key, ScanPlan, Storage, Stored, Write
+from toro_core.storage import Key, Lines, ScanPlan, Storage, Stored, Write
 from toro_core.testing.memory import MemoryStorage
 
 EXTRACTOR = Extractor(load(), ("http://here/fhir",))
@@ -188,8 +188,8 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def write() -> None:
         with output_folder(tmp_path / "out", gzipped=False) as folder:
-            folder.write("Patient", [b"{}"])
-            folder.write("Patient", [b" " * 100_000])
+            folder.write(Lines("Patient", 1, b"{}"))
+            folder.write(Lines("Patient", 1, b" " * 100_000))
 
     with pytest.raises(OSError, match="No space left"):
         write()
