@@ -146,4 +146,4 @@ async def test_a_large_body_does_not_hold_up_the_others(core: Core, all_: Metada
         await asyncio.sleep(0.001)
         worst = max(worst, loop.time() - started)
     await large
-    assert worst < 5.0, "the whole write would take longer than any other call may wait"
+    assert worst < 1.0

@@ -6,6 +6,8 @@ Files below `data/`, written by `compile.py`: `index.json`, `types.json` (data t
 An element is one string: `1..1 code http://hl7.org/fhir/ValueSet/observation-status`, that is cardinality, types joined by `|`,
 the value set its codes have to be of, `optional` where text alone will do, and after `~` that of an extensible binding. What a
 Reference may lead to stands in parentheses: `0..1 Reference(Group,Patient)`.
+
+Past 250 lines because every kind of fact is looked up in this one catalogue.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Convert FHIR values to index rows, one converter for each pair of search type and data type.
 
 https://hl7.org/fhir/R4/search.html#table
+
+Past 250 lines because it is one table of small converters, each read beside its neighbours.
 """
 
 from __future__ import annotations
