@@ -8,6 +8,7 @@ from typing import Literal
 
 from toro_sqlite.nodes import Node, ranged
 from toro_sqlite.order import Phase
+from toro_sqlite.postings import alike
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
@@ -54,7 +55,7 @@ def choose(reader: Reader, node: Node, phase: Phase) -> Access:
 
 def candidates(tid: int, node: Node) -> list[Node]:
     """Return the criteria that list resources; those that bound the sort value do so together."""
-    nodes = [each for each in node.conjuncts if each.rids is not None and not each.bounds.tight]
+    nodes = [each for each in node.conjuncts if each.lists and not each.bounds.tight]
     return [*nodes, ranged(tid, node.bounds)] if node.bounds.tight else nodes
 
 
@@ -108,7 +109,7 @@ def _driver(
 
 
 def _is_merged(node: Node) -> bool:
-    return bool(node.postings) and (len(node.postings) <= _MERGED or node.alike)
+    return bool(node.postings) and (len(node.postings) <= _MERGED or alike(node.postings))
 
 
 def _access(

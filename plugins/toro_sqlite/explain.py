@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from toro_core.search.plan import SearchPlan
 from toro_sqlite.driver import Access, choose, listed_count
@@ -13,7 +13,8 @@ from toro_sqlite.query import Compiler
 from toro_sqlite.ranges import UNBOUNDED
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql
-from toro_sqlite.walks import unordered, walks
+from toro_sqlite.walks import in_windows, unordered, walks
+from toro_sqlite.windows import explained
 
 __all__ = ["explain"]
 
@@ -41,9 +42,7 @@ def _lines(reader: Reader, plan: SearchPlan) -> Iterator[str]:
     if access.bounds.tight:
         yield "  Dates bound the part of the order that is read."
     for number, phase in enumerate(order, 1):
-        statements = (
-            [unordered(phase, access)] if sorted_here(phase, access) else walks(phase, access, None, plan.limit + 1)
-        )
+        statements = _statements(phase, access, plan.limit + 1)
         yield f"Part {number} of {len(order)} of the order, {_sorting(phase, access)}:"
         yield from (f"  {_flat(statement)}" for statement in statements[:_SHOWN])
         if len(statements) > _SHOWN:
@@ -60,7 +59,7 @@ def _how(access: Access) -> str:
 
 
 def _criterion(reader: Reader, node: Node, is_driver: bool) -> str:
-    if node.rids is None:
+    if not node.lists:
         count = "no list"
     else:
         listed = listed_count(reader, node, UNBOUNDED, _COUNTED)
@@ -68,9 +67,17 @@ def _criterion(reader: Reader, node: Node, is_driver: bool) -> str:
     return f"  {'→' if is_driver else ' '} {node.label}: {count}{', read first' if is_driver else ', tested'}"
 
 
+def _statements(phase: Phase, access: Access, limit: int) -> Sequence[Sql]:
+    if sorted_here(phase, access):
+        return [unordered(phase, access)]
+    return explained(phase, access, limit) if in_windows(phase, access) else walks(phase, access, None, limit)
+
+
 def _sorting(phase: Phase, access: Access) -> str:
     if sorted_here(phase, access):
         return "sorted after all are read"
+    if in_windows(phase, access):
+        return "about a page at a time: which lists have the next of it, then what they have"
     return (
         "sorted by the other keys where the first is equal"
         if phase.rest

@@ -10,7 +10,7 @@ from toro_sqlite.blobs import decode
 from toro_sqlite.filters import filtered
 from toro_sqlite.matching import matching
 from toro_sqlite.nodes import NOTHING, Node, listed, these
-from toro_sqlite.postings import Posting
+from toro_sqlite.postings import Referring
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, execute
 
@@ -27,7 +27,7 @@ def chained(reader: Reader, pid: int, tid: int, inner: Node, depth: int) -> Node
     matches = matching(reader, tid, inner)
     found = _first(reader, matches)
     if len(found) <= _FEW:
-        return listed(reader, tuple(Posting("reference", pid, rid) for rid in found))
+        return listed(reader, Referring(pid, found))
     row = f"j{depth}"
     joins, conditions = filtered(inner.conjuncts, row, row, prefix=row)
     exists = Sql(

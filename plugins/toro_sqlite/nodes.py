@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from toro_sqlite.postings import Posting, posted, postings_rids, postings_where
+from toro_sqlite.postings import Posting, Referring, posted, postings_rids, postings_where
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, all_of, any_of, join
@@ -30,7 +30,7 @@ class Node:
     """
 
     where: Sql
-    postings: tuple[Posting, ...] = ()
+    postings: Sequence[Posting] = ()
     listing: Sql | None = None
     exact: bool = True
     once: bool = False
@@ -45,10 +45,9 @@ class Node:
         return self.parts or (self,)
 
     @property
-    def alike(self) -> bool:
-        """Tell whether the posting lists are of one parameter and of numbers, so that a statement can go through all of them."""
-        first, *rest = self.postings
-        return first.table != "token" and all((each.table, each.pid) == (first.table, first.pid) for each in rest)
+    def lists(self) -> bool:
+        """Tell whether what may match is listed."""
+        return bool(self.postings) or self.listing is not None
 
     @property
     def rids(self) -> Sql | None:
@@ -68,7 +67,7 @@ EVERYTHING = Node(where=Sql("1"))
 NOTHING = Node(where=Sql("0"))
 
 
-def listed(reader: Reader, postings: tuple[Posting, ...]) -> Node:
+def listed(reader: Reader, postings: Sequence[Posting]) -> Node:
     """Make the criterion that a resource is in one of the lists."""
     return Node(where=_in_one(reader, postings), postings=postings) if postings else NOTHING
 
@@ -162,10 +161,13 @@ def _either(nodes: Sequence[Node]) -> str:
     return f"({labels})" if labels else ""
 
 
-def _in_one(reader: Reader, postings: tuple[Posting, ...]) -> Sql:
+def _in_one(reader: Reader, postings: Sequence[Posting]) -> Sql:
     """Test with an exact key in each list, or where they are many with the resource's own record of its lists."""
     if len(postings) <= _PROBED:
         return postings_where(postings)
+    if isinstance(postings, Referring):
+        pid, targets = postings.pid, frozenset(postings.targets)
+        return reader.ask(lambda blob: any(p == pid and target in targets for p, target, _ in blob.references))
     wanted = frozenset(postings)
     return reader.ask(lambda blob: any(posting in wanted for posting in posted(blob)))
 

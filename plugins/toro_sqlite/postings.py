@@ -7,12 +7,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, overload
 
 from toro_sqlite.blobs import Blob
 from toro_sqlite.sql import Sql, any_of, join
 
-__all__ = ["ITEM", "Posting", "posted", "postings_rids", "postings_where"]
+__all__ = ["ITEM", "Posting", "Referring", "alike", "items", "posted", "postings_rids", "postings_where"]
 
 _Table: TypeAlias = Literal["token", "reference", "uri"]
 
@@ -41,6 +41,46 @@ class Posting(NamedTuple):
         if self.table == "token":
             return Sql("param = ? AND code = ? AND system = ?", (self.pid, self.item, self.system))
         return Sql(f"param = ? AND {ITEM[self.table]} = ?", (self.pid, self.item))
+
+
+class Referring(Sequence[Posting]):
+    """The lists of what refers by one parameter to each of many resources; a list is made when it is looked at alone."""
+
+    __slots__ = ("items", "pid", "targets")
+
+    def __init__(self, pid: int, targets: Sequence[int]) -> None:
+        """Take the parameter and the resources."""
+        self.pid = pid
+        self.targets = targets
+        self.items = json.dumps(targets)
+
+    def __len__(self) -> int:
+        """Count the lists."""
+        return len(self.targets)
+
+    @overload
+    def __getitem__(self, place: int) -> Posting: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Posting]: ...
+    def __getitem__(self, place: int | slice) -> Posting | Sequence[Posting]:
+        """Make one list, or take some."""
+        if isinstance(place, slice):
+            return Referring(self.pid, self.targets[place])
+        return Posting("reference", self.pid, self.targets[place])
+
+
+def alike(postings: Sequence[Posting]) -> bool:
+    """Tell whether the lists are of one parameter and of numbers, so that a statement can go through all of them."""
+    if isinstance(postings, Referring):
+        return True
+    first, *rest = postings
+    return first.table != "token" and all((each.table, each.pid) == (first.table, first.pid) for each in rest)
+
+
+def items(postings: Sequence[Posting]) -> str:
+    """Return, as JSON, what tells apart lists that are alike."""
+    # Numbers of this package; one parameter, however many they are.
+    return postings.items if isinstance(postings, Referring) else json.dumps([each.item for each in postings])
 
 
 def posted(blob: Blob) -> Iterator[Posting]:
@@ -73,17 +113,21 @@ def _groups(postings: Sequence[Posting]) -> Iterator[tuple[_Table, Sql]]:
     if len(postings) == 1:
         yield postings[0].table, postings[0].where
         return
+    if isinstance(postings, Referring):
+        yield "reference", _among("reference", postings.pid, postings.items)
+        return
     ordered = sorted(postings, key=lambda each: each[:2] + each[3:])
     for (table, pid, system), group in groupby(ordered, key=lambda each: (each.table, each.pid, each.system)):
-        items = [posting.item for posting in group]
+        lists = tuple(group)
         if table != "token":
-            # Numbers of this package; one parameter, however many they are.
-            yield (
-                table,
-                Sql(f"param = ? AND {ITEM[table]} IN (SELECT value FROM json_each(?))", (pid, json.dumps(items))),
-            )
+            yield table, _among(table, pid, items(lists))
             continue
-        for start in range(0, len(items), _CHUNK):
-            chunk = items[start : start + _CHUNK]
+        codes = [posting.item for posting in lists]
+        for start in range(0, len(codes), _CHUNK):
+            chunk = codes[start : start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
             yield table, Sql(f"param = ? AND code IN ({marks}) AND system = ?", (pid, *chunk, system))
+
+
+def _among(table: _Table, pid: int, items: str) -> Sql:
+    return Sql(f"param = ? AND {ITEM[table]} IN (SELECT value FROM json_each(?))", (pid, items))

@@ -36,7 +36,7 @@ from toro_sqlite.ranges import certain_bounds, date_where, instant_where, list_d
 from toro_sqlite.reader import Reader
 from toro_sqlite.rows import COMPARTMENT
 from toro_sqlite.sql import Sql, all_of
-from toro_sqlite.texts import text, uris_from
+from toro_sqlite.texts import many, text, texts, uris_from
 
 __all__ = ["Compiler", "leaves"]
 
@@ -63,11 +63,21 @@ class Compiler:
             case AllOf(criteria):
                 return every(tuple(self.node(each) for each in criteria))
             case AnyOf(criteria):
-                return some(self._reader, tuple(self.node(each) for each in criteria))
+                return some(self._reader, self._alternatives(criteria))
             case Not(inner):
                 return negated(self.node(inner))
         node = self._leaf(criterion)
         return dataclasses.replace(node, label=_label(criterion)) if self._labelled and node is not NOTHING else node
+
+    def _alternatives(self, criteria: Sequence[Criterion]) -> tuple[Node, ...]:
+        strings, rest = many(criteria)
+        nodes = [self.node(each) for each in rest]
+        for wanted in strings:
+            pid = self._reader.param(self._tid, wanted.param)
+            if pid is not None:
+                node = texts(pid, wanted)
+                nodes.append(dataclasses.replace(node, label=f"Text {wanted.param}") if self._labelled else node)
+        return tuple(nodes)
 
     def _leaf(self, criterion: Criterion) -> Node:
         match criterion:

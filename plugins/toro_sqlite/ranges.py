@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _MIN, _MAX = -(2**63), 2**63 - 1
+_WIDE = 10 * LONG
 
 _COMPARISONS: dict[Prefix, str] = {
     "eq": "(low >= :low AND low <= :high AND high <= :high)",
@@ -112,8 +113,11 @@ def instant_where(prefix: Prefix, low: int, high: int) -> Sql:
 
 
 def sort_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
-    """Bound the sort values of resources with such a date, from how far the parameter's dates lie from them."""
-    if gap is None:
+    """Bound the sort values of resources with such a date, from how far the parameter's dates lie from them.
+
+    Where that is anything, as with the birth dates of patients who sort by their last update, a bound would hold for nearly all.
+    """
+    if gap is None or gap.low_max - gap.low_min > _WIDE:
         return UNBOUNDED
     # An end at the limit of 64 bits was cut off there and bounds nothing.
     low_min = None if gap.low_min == _MIN else gap.low_min

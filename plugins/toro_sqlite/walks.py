@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from toro_core.search.plan import MISSING, Cursor
 from toro_sqlite.driver import Access
 from toro_sqlite.filters import filtered
 from toro_sqlite.order import Phase, Scan
-from toro_sqlite.postings import ITEM, Posting
+from toro_sqlite.postings import ITEM, Posting, alike, items
 from toro_sqlite.ranges import UNBOUNDED, Bounds, within
 from toro_sqlite.sql import Sql, all_of
 
@@ -52,7 +51,7 @@ def reach(phase: Phase, access: Access) -> Bounds:
 
 def in_windows(phase: Phase, access: Access) -> bool:
     """Tell whether many lists are merged window by window."""
-    many = access.driver is not None and len(access.driver.postings) > _CURSORS and access.driver.alike
+    many = access.driver is not None and len(access.driver.postings) > _CURSORS and alike(access.driver.postings)
     return access.how == "merge" and phase.own and not phase.rest and many
 
 
@@ -64,7 +63,7 @@ def window(
         return Sql("SELECT 0 WHERE 0")
     first = postings[0]
     scan = Scan(
-        source=Sql("json_each(?) l", (json.dumps([each.item for each in postings]),))
+        source=Sql("json_each(?) l", (items(postings),))
         + Sql(f" CROSS JOIN {first.table} t ON t.param = ? AND t.{ITEM[first.table]} = l.value", (first.pid,)),
         key="t.sort",
         tie="t.rid",

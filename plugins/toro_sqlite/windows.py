@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from typing import Any
 
 from toro_core.search.plan import Cursor
 from toro_sqlite.driver import Access
 from toro_sqlite.order import Phase
-from toro_sqlite.postings import ITEM, Posting
+from toro_sqlite.postings import ITEM, Posting, items
 from toro_sqlite.ranges import Bounds
 from toro_sqlite.reader import Reader
 from toro_sqlite.sql import Sql, execute
 from toro_sqlite.walks import in_windows, reach, window
 
-__all__ = ["windowed"]
+__all__ = ["explained", "windowed"]
 
 
 def windowed(
@@ -42,6 +41,13 @@ def windowed(
         after, depth = None, depth * 2
 
 
+def explained(phase: Phase, access: Access, limit: int) -> Sequence[Sql]:
+    """Return the statements of a first page, for people: which lists it is in, and what is in them."""
+    assert access.driver is not None  # noqa: S101 - in_windows
+    postings, bounds = access.driver.postings, reach(phase, access)
+    return [_firsts(postings, bounds, phase.descending), window(phase, access, postings, bounds, None, limit)]
+
+
 def _next(
     reader: Reader, postings: Sequence[Posting], bounds: Bounds, descending: bool, depth: int, limit: int
 ) -> tuple[int | None, Sequence[Posting]]:
@@ -49,23 +55,50 @@ def _next(
 
     So many lists have their entry number `depth` before it.
     """
-    first = postings[0]
-    step = "DESC" if descending else "ASC"
-    entry = (
-        Sql(f"(SELECT p.sort FROM {first.table} p WHERE p.param = ? AND p.{ITEM[first.table]} = l.value", (first.pid,))
-        + Sql(" AND p.sort BETWEEN ? AND ?", bounds)
-        + Sql(f" ORDER BY p.sort {step} LIMIT 1 OFFSET ")
-    )
-    items = json.dumps([posting.item for posting in postings])
-    # Most often a page is filled by first entries.
-    deep = entry + Sql("?)", (depth - 1,)) if depth > 1 else Sql("NULL")
-    sql = Sql("SELECT l.key, ") + entry + Sql("0), ") + deep + Sql(" FROM json_each(?) l", (items,))
-    entries = [row for row in execute(reader.connection, sql) if row[1] is not None]
     if depth == 1:
-        entries = [(place, begun, begun) for place, begun, _ in entries]
-    reached = sorted((last for _, _, last in entries if last is not None), reverse=descending)
+        return _first(reader, postings, bounds, descending, limit)
+    begun, reached = _entry(postings, bounds, descending, 0), _entry(postings, bounds, descending, depth - 1)
+    sql = Sql("SELECT l.key, ") + begun + Sql(", ") + reached + Sql(" FROM json_each(?) l", (items(postings),))
+    entries = [row for row in execute(reader.connection, sql) if row[1] is not None]
+    ends = sorted((end for _, _, end in entries if end is not None), reverse=descending)
     needed = -(-limit // depth)
-    if len(reached) < needed:
+    if len(ends) < needed:
         return None, [postings[place] for place, _, _ in entries]
-    end = reached[needed - 1]
-    return end, [postings[place] for place, begun, _ in entries if (begun >= end if descending else begun <= end)]
+    end = ends[needed - 1]
+    return end, [postings[place] for place, first, _ in entries if (first >= end if descending else first <= end)]
+
+
+def _first(
+    reader: Reader, postings: Sequence[Posting], bounds: Bounds, descending: bool, limit: int
+) -> tuple[int | None, Sequence[Posting]]:
+    """Fill a page with the first entries of so many lists: of the others nothing is in it."""
+    found: list[Posting] = []
+    end = None
+    for place, first in execute(reader.connection, _firsts(postings, bounds, descending)):
+        if first is None:
+            continue
+        if len(found) >= limit and first != end:
+            return end, found
+        found.append(postings[place])
+        end = first
+    return None, found
+
+
+def _firsts(postings: Sequence[Posting], bounds: Bounds, descending: bool) -> Sql:
+    """Look up the first entry of every list, in the order of the answer."""
+    sql = Sql("SELECT l.key, ") + _entry(postings, bounds, descending, 0)
+    return sql + Sql(f" FROM json_each(?) l ORDER BY 2 {_direction(descending)}", (items(postings),))
+
+
+def _entry(postings: Sequence[Posting], bounds: Bounds, descending: bool, skipped: int) -> Sql:
+    """Look up the sort value of one entry of the list `l`."""
+    table, pid = postings[0].table, postings[0].pid
+    return (
+        Sql(f"(SELECT p.sort FROM {table} p WHERE p.param = ? AND p.{ITEM[table]} = l.value", (pid,))
+        + Sql(" AND p.sort BETWEEN ? AND ?", bounds)
+        + Sql(f" ORDER BY p.sort {_direction(descending)} LIMIT 1 OFFSET ?)", (skipped,))
+    )
+
+
+def _direction(descending: bool) -> str:
+    return "DESC" if descending else "ASC"

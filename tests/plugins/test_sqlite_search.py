@@ -55,7 +55,7 @@ from toro_core.storage import (
     UriRow,
 )
 from toro_core.testing.making import TYPE, create, delete, found, key, walk, write
-from toro_sqlite import open_sqlite
+from toro_sqlite import open_sqlite, texts
 from toro_sqlite.schema import SCHEMA_VERSION
 from toro_sqlite.storage import SqliteStorage
 from toro_sqlite.upkeep import SqliteUpkeep
@@ -248,6 +248,78 @@ async def test_many_lists_are_merged_without_reading_them_all(storage: SqliteSto
         assert sorted(ids[len(dated) :], reverse=descending) == missing
 
 
+async def test_equal_sort_values_in_many_lists_are_all_found_where_a_page_ends_among_them(
+    storage: SqliteStorage,
+) -> None:
+    patients = [f"p{n}" for n in range(70)]
+    await create(storage, {id: Rows(tokens=(TokenRow("name", "", "x"),)) for id in patients}, type="Patient")
+    rows = {
+        f"r{n:03}": Rows(sort=n // 45, references=(ReferenceRow("subject", "Patient", patients[n % 70], ""),))
+        for n in range(280)
+    }
+    await create(storage, rows)
+    chain = Chain(param="subject", type="Patient", criterion=Token(param="name", code="x"))
+    for descending in (False, True):
+        plan = SearchPlan(type=TYPE, criterion=chain, sort=(SortKey(descending=descending),), limit=10)
+        assert "which lists have the next of it" in await storage.explain(plan)
+        assert await walk(storage, plan) == sorted(rows, reverse=descending)
+
+
+async def test_a_string_is_looked_up_by_the_resource_that_is_tested(tmp_path: Path, storage: SqliteStorage) -> None:
+    with sqlite3.connect(tmp_path / "toro.db") as connection:
+        for match in ("starts", "contains", "exact"):
+            where = texts.text(1, Text(param="name", value="jo", match=match)).where.on("r")
+            sql = f"EXPLAIN QUERY PLAN SELECT 1 FROM resource r WHERE {where.text}"  # noqa: S608 - the text is of literals
+            plan = connection.execute(sql, where.args)
+            # By its start it would be looked for among all that start so, once for each resource.
+            assert "string USING PRIMARY KEY (rid=? AND param=?)" in str(plan.fetchall())
+
+
+async def test_thousands_of_alternative_strings_are_one_value_of_a_statement(storage: SqliteStorage) -> None:
+    exact = ["Ada", "ada", "Adam", "Bea", "A\U0010ffff\U0010ffffb", "ÁDA", "zz"]
+    rows = {
+        f"r{n}": Rows(
+            strings=(StringRow("name", text.casefold().replace("á", "a"), text), StringRow("other", "a", "a"))
+        )
+        for n, text in enumerate(exact)
+    }
+    await create(storage, rows)
+    for match in ("starts", "contains", "exact"):
+        for value, known in (("Ada", "ada"), ("Da", "da"), ("A\U0010ffff", "a\U0010ffff")):
+            one: Criterion = Text(param="name", value=known, match="starts" if match == "exact" else match)
+            if match == "exact":
+                one = AllOf((one, Text(param="name", value=value, match="exact")))
+            many = tuple(
+                replace(one, value=f"no{n}")
+                if isinstance(one, Text)
+                else AllOf((Text(param="name", value=f"no{n}"), Text(param="name", value=f"No{n}", match="exact")))
+                for n in range(1000 if match != "contains" else 400)
+            )
+            expected = await found(storage, SearchPlan(type=TYPE, criterion=one))
+            together = AnyOf((many[0], AnyOf((one, *many)), Token(param="none", code="x")))
+            plan = SearchPlan(type=TYPE, criterion=together)
+            assert await found(storage, plan) == expected
+            assert await storage.count(plan) == len(expected)
+            assert await found(storage, replace(plan, criterion=Not(together))) == set(rows) - expected
+            assert await found(storage, replace(plan, criterion=AllOf((together, Ids(ids=("r0", "r1")))))) == (
+                expected & {"r0", "r1"}
+            )
+    within = AnyOf(tuple(Text(param="name", value=f"a{n}", match="contains") for n in range(501)))
+    with pytest.raises(TooCostly, match="fewer"):
+        await storage.search(SearchPlan(type=TYPE, criterion=within))
+
+
+async def test_dates_that_lie_anywhere_from_the_order_are_found_by_themselves(storage: SqliteStorage) -> None:
+    born = {f"r{n}": Rows(sort=10**6 * _DAY, dates=(DateRow("born", n * _DAY, (n + 1) * _DAY),)) for n in range(5000)}
+    await create(storage, born)
+    plan = SearchPlan(
+        type=TYPE, criterion=Period(param="born", prefix="eq", low=7 * _DAY, high=9 * _DAY), sort=(SortKey(),)
+    )
+    assert "collects what one criterion lists" in await storage.explain(plan)
+    assert await walk(storage, plan) == ["r7", "r8"]
+    assert await storage.count(plan) == 2
+
+
 async def test_dates_are_found_by_the_order_only_while_all_that_have_a_place_in_it_have_dates(
     storage: SqliteStorage,
 ) -> None:
@@ -425,7 +497,7 @@ def _sorted_by(param: str) -> SearchPlan:
 _SEARCH = """
 import asyncio, resource, sys
 from toro_core.search.plan import AllOf, AnyOf, Not, SearchPlan, SortKey, Text, Token
-from toro_sqlite import open_sqlite
+from toro_sqlite import open_sqlite, texts
 
 async def main() -> None:
     async with open_sqlite(sys.argv[1]) as storage:
