@@ -54,7 +54,7 @@ def seconds(low: float, high: float) -> Shape:
             raise ValueError
         return float(found)
 
-    return Shape(expected=f"seconds, from {low:g} to {high:g}", parse=parse)
+    return Shape(expected=f"seconds, from {low:.12g} to {high:.12g}", parse=parse)
 
 
 def _text(value: object) -> str:

@@ -82,6 +82,7 @@ def test_what_is_not_a_setting_is_refused_with_its_source(
         ("", {"TORO_MAX_BODY": "32 potatoes"}, {}, 'bytes, or a size such as "32MiB"'),
         ("", {"TORO_BODY_TIMEOUT": "nan"}, {}, "seconds, from"),
         ("", {"TORO_BODY_TIMEOUT": "-1"}, {}, "seconds, from"),
+        ("", {"TORO_EXPORT_KEEP": "1"}, {}, "seconds, from 60 to 2592000"),
         ("", {}, {"expose": "all"}, '--expose must be one of "published", "full"'),
     ],
 )
