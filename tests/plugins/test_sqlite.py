@@ -13,9 +13,10 @@ import pytest
 
 from toro_core.errors import Damaged, StorageBusy, StorageFull, TooCostly, Unsupported
 from toro_core.plugins import open_storage
-from toro_core.search.plan import AllOf, AnyOf, Ids, Not, SearchPlan, SortKey, Text, Token
+from toro_core.search.plan import AllOf, AnyOf, Ids, Not, Period, SearchPlan, SortKey, Text, Token
 from toro_core.storage import (
     Body,
+    DateRow,
     GivesLines,
     Lines,
     OrderRow,
@@ -242,15 +243,17 @@ async def test_every_way_to_the_answer_is_the_same_answer(
     monkeypatch.setattr("toro_sqlite.walks._CURSORS", many if merged == 1 else 8)
     monkeypatch.setattr("toro_sqlite.query._MANY", many)
     monkeypatch.setattr("toro_sqlite.texts._MANY", many)
+    monkeypatch.setattr("toro_sqlite.texts._APART", many)
     async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 100 + small)
 
 
 async def test_more_values_than_a_statement_takes_are_too_costly(tmp_path: Path) -> None:
     async with open_sqlite(f"sqlite:///{tmp_path}/toro.db") as storage:
-        await create(storage, {"a": Rows(strings=(StringRow("name", "a", "a"),))})
+        await create(storage, {"a": Rows(strings=(StringRow("name", "a", "a"),), dates=(DateRow("date", 0, 9),))})
+        dates = tuple(Period(param="date", prefix="eq", low=n, high=n + 1) for n in range(20_000))
         with pytest.raises(TooCostly, match="ask for fewer alternatives"):
-            await storage.search(_slow(40_000))
+            await storage.search(SearchPlan(type=TYPE, criterion=AnyOf(dates)))
         assert await found(storage, _slow(5_000)) == set()
 
 
