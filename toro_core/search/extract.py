@@ -15,10 +15,11 @@ from toro_core.definitions.facts import SearchParameterFacts
 from toro_core.fhirpath.branches import Branch, Run, closure
 from toro_core.json import JsonObject
 from toro_core.references import References
-from toro_core.search.convert import Collected, Convert, converter
+from toro_core.search.convert import converter
+from toro_core.search.found import Convert, Found
 from toro_core.search.layout import Layout, Searchable, layout
 from toro_core.search.orders import Orders
-from toro_core.search.walk import Found, Node, after, walk
+from toro_core.search.walk import Node, after
 from toro_core.storage import (
     MISSING,
     DateRow,
@@ -111,7 +112,7 @@ class _Type:
         key = self.layout.key
         self._key = {part.param for part in searchables[key].parts} if key else None
         self._orders = Orders(self.layout.orders)
-        self._members = Node()
+        members = Node()
         self._links: list[tuple[str, Run, Convert]] = []
         targets = _targets(searchables.values())
         for cell in self.layout.cells:
@@ -123,19 +124,19 @@ class _Type:
                     extractor.references,
                     systems=extractor.systems(branch),
                     targets=targets.get(cell.name, frozenset()),
+                    ordered=self._orders.of(cell.name, cell.type),
                 )
-                self._members.at(branch.path).converts.append(after(branch, convert))
+                members.at(branch.path).converts.append(after(branch, convert))
                 if cell.type == "reference":
                     self._links.append((cell.name, closure(branch), convert))
-        for path, (group, members) in self.layout.groups.items():
-            node = self._members.at(path)
-            node.group, node.members = group, members
+        for path, (group, inside) in self.layout.groups.items():
+            node = members.at(path)
+            node.group, node.members = group, inside
+        self._walk = members.compiled()
 
     def rows(self, resource: JsonObject) -> Rows:
         found = Found()
-        for convert in self._members.converts:
-            convert([resource], found)
-        walk(self._members.children, resource, found)
+        self._walk([resource], found)
         return Rows(
             sort=None if self._key is None else self._sort(found.dates, self._key),
             tokens=_distinct(found.tokens),
@@ -151,7 +152,7 @@ class _Type:
         )
 
     def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
-        found = Collected()
+        found = Found()
         for name, run, convert in self._links:
             if name in params:
                 convert(run([resource]), found)
