@@ -70,7 +70,7 @@ def _codes(param: str, ordered: Ordered, systems: Mapping[str, str]) -> Convert:
             if value is not None:
                 token, orders = made.get(value) or (TokenRow(param, "", value), ordered(value))
                 found.tokens.append(token)
-                found.orders += orders
+                found.orders.extend(orders)
 
     return convert
 
@@ -83,7 +83,7 @@ def _booleans(param: str, ordered: Ordered) -> Convert:
             if value is not None:
                 token, orders = yes if value else no
                 found.tokens.append(token)
-                found.orders += orders
+                found.orders.extend(orders)
 
     return convert
 
@@ -96,7 +96,7 @@ def _codings(param: str, ordered: Ordered) -> Convert:
         for value in values:
             token, orders, label = coded(value.get("system", ""), value.get("code", ""), value.get("display"))
             found.tokens.append(token or nothing)
-            found.orders += orders
+            found.orders.extend(orders)
             if label:
                 found.uris.append(label)
 
@@ -114,7 +114,7 @@ def _concepts(param: str, ordered: Ordered) -> Convert:
                 token, orders, label = coded(coding.get("system", ""), coding.get("code", ""), coding.get("display"))
                 if token:
                     found.tokens.append(token)
-                    found.orders += orders
+                    found.orders.extend(orders)
                     is_coded = True
                 if label:
                     found.uris.append(label)
@@ -157,7 +157,7 @@ def _contact_points(param: str, ordered: Ordered) -> Convert:
         for value in values:
             system, code = value.get("system", ""), value.get("value", "")
             found.tokens.append(TokenRow(param, system, code))
-            found.orders += ordered(code)
+            found.orders.extend(ordered(code))
 
     return convert
 
@@ -169,7 +169,7 @@ def _identifiers(param: str, ordered: Ordered) -> Convert:
         for value in values:
             system, code = value.get("system", ""), value.get("value", "")
             found.tokens.append(TokenRow(param, system, code))
-            found.orders += ordered(code)
+            found.orders.extend(ordered(code))
             kind = value.get("type")
             if kind:
                 if code:
@@ -189,7 +189,7 @@ def _texts(param: str, ordered: Ordered) -> Convert:
         for value in values:
             if value and (folded := fold(value)):
                 found.strings.append(StringRow(param, folded, value))
-                found.orders += ordered(folded)
+                found.orders.extend(ordered(folded))
 
     return convert
 
@@ -207,7 +207,7 @@ def _moments(param: str, ordered: Ordered) -> Convert:
             except (InvalidDate, TypeError):
                 continue  # validation refuses such a value; one loaded as it is stays readable but unfound
             found.dates.append(row)
-            found.orders += orders
+            found.orders.extend(orders)
 
     return convert
 
@@ -218,7 +218,7 @@ def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> _Maker:
             for value in values:
                 if span := covered(value):
                     found.dates.append(DateRow(param, *span))
-                    found.orders += ordered(span[0])
+                    found.orders.extend(ordered(span[0]))
 
         return convert
 
@@ -230,7 +230,7 @@ def _addresses(param: str, ordered: Ordered) -> Convert:
         for value in values:
             if value:
                 found.uris.append(UriRow(param, value))
-                found.orders += ordered(value)
+                found.orders.extend(ordered(value))
 
     return convert
 
@@ -248,8 +248,8 @@ def _canonicals(param: str, ordered: Ordered) -> Convert:
         for value in values:
             if value:
                 rows, orders = made(value)
-                found.uris += rows
-                found.orders += orders
+                found.uris.extend(rows)
+                found.orders.extend(orders)
 
     return convert
 
@@ -271,12 +271,12 @@ def _references(param: str, ordered: Ordered, references: References, targets: f
             if made := local(text):
                 row, orders = made
                 found.references.append(row)
-                found.orders += orders
+                found.orders.extend(orders)
                 if "identifier" not in value:
                     continue
             elif address := references.parse(text) if text else None:
                 found.uris.append(UriRow(param, str(address)))
-                found.orders += ordered(str(address))
+                found.orders.extend(ordered(str(address)))
             else:
                 found.tokens.append(nothing)
             type_ = (references.type_of(text) if text else "") or value.get("type", "")
@@ -303,7 +303,7 @@ def _numbers(param: str, ordered: Ordered) -> Convert:
             if isinstance(value, int | Decimal):
                 number = to_float(value)
                 found.numbers.append(NumberRow(param, number, number))
-                found.orders += ordered(number)
+                found.orders.extend(ordered(number))
 
     return convert
 
@@ -317,7 +317,7 @@ def _ranges(param: str, ordered: Ordered) -> Convert:
             if low is not None or high is not None:
                 least = -GREATEST if low is None else to_float(low)
                 found.numbers.append(NumberRow(param, least, GREATEST if high is None else to_float(high)))
-                found.orders += ordered(least)
+                found.orders.extend(ordered(least))
 
     return convert
 
@@ -326,7 +326,7 @@ def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> _Maker:
     def of(param: str, _: Ordered) -> Convert:
         def convert(values: list[Any], found: Found) -> None:
             for value in values:
-                found.quantities += made(param, value)
+                found.quantities.extend(made(param, value))
 
         return convert
 

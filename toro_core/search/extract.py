@@ -137,18 +137,19 @@ class _Type:
     def rows(self, resource: JsonObject) -> Rows:
         found = Found()
         self._walk([resource], found)
+        tokens, dates, references, uris = found.tokens, found.dates, found.references, found.uris
         return Rows(
-            sort=None if self._key is None else self._sort(found.dates, self._key),
-            tokens=_distinct(found.tokens),
+            sort=None if self._key is None else self._sort(dates, self._key),
+            tokens=_distinct(tokens),
             strings=_distinct(found.strings) if found.strings else (),
-            dates=_distinct(found.dates) if found.dates else (),
-            references=_distinct(found.references) if found.references else (),
-            uris=_distinct(found.uris) if found.uris else (),
+            dates=tuple(dates) if len(dates) < 2 else _distinct(dates),
+            references=_distinct(references) if references else (),
+            uris=_distinct(uris) if uris else (),
             numbers=_distinct(found.numbers) if found.numbers else (),
             quantities=tuple(found.quantities),
             groups=tuple(found.groups),
             orders=self._orders.rows(found),
-            compartments=self._patients(resource, found.references),
+            compartments=self._patients(resource, references),
         )
 
     def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
@@ -174,7 +175,7 @@ class _Type:
         patients = [row[2] for row in references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
-        return _distinct(patients)
+        return tuple(patients) if len(patients) < 2 else _distinct(patients)
 
 
 def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
@@ -188,4 +189,4 @@ def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
 
 
 def _distinct(rows: list[_Row]) -> tuple[_Row, ...]:
-    return tuple(rows) if len(rows) < 2 else tuple(dict.fromkeys(rows))
+    return tuple(rows if len(set(rows)) == len(rows) else dict.fromkeys(rows))

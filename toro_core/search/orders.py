@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from toro_core.definitions.facts import SearchType
@@ -41,28 +42,33 @@ class Orders:
         orders = found.orders
         for quantity in _in_order(found.quantities):
             for name in self._names.get(quantity[0], ()):
-                orders.append(OrderRow(name, quantity[3], quantity[3]))
-        return tuple(orders if len({order[0] for order in orders}) == len(orders) else _spanned(orders))
+                orders.append(_new(OrderRow, (name, quantity[3], quantity[3])))
+        return tuple(orders if len(set(map(_name, orders))) == len(orders) else _spanned(orders))
+
+
+_name: Final = itemgetter(0)
+_new: Final = tuple.__new__
+"""Makes a row in half the time that the row's own constructor takes."""
 
 
 def _by_text(names: tuple[str, ...]) -> Ordered:
     def ordered(value: Any) -> tuple[OrderRow, ...]:
         cut = value[:_ORDER_LENGTH]
-        return tuple([OrderRow(name, cut, cut) for name in names]) if cut else ()
+        return tuple([_new(OrderRow, (name, cut, cut)) for name in names]) if cut else ()
 
     return ordered
 
 
 def _by_number(names: tuple[str, ...]) -> Ordered:
     def ordered(value: Any) -> tuple[OrderRow, ...]:
-        return tuple([OrderRow(name, value, value) for name in names])
+        return tuple([_new(OrderRow, (name, value, value)) for name in names])
 
     return ordered
 
 
 def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
     """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
-    if len(rows) == 2 and rows[1].system and rows[0].param == rows[1].param:
+    if not rows or (len(rows) == 2 and rows[1][1] and rows[0][0] == rows[1][0]):
         return rows[1:]  # nearly all there are
     systematic = {row.param for row in rows if row.system}
     return [row for row in rows if row.system or row.param not in systematic]
