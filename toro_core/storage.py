@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from msgspec import Struct
+
 from toro_core.search.plan import MISSING, Criterion, Cursor, SearchPlan
 
 __all__ = [
     "ABSENT",
     "ANY",
     "MISSING",
+    "NO_ROWS",
     "Absent",
     "Any",
     "BacksUp",
@@ -161,8 +164,7 @@ class OrderRow(NamedTuple):
     high: float | str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class Rows(Struct, frozen=True, kw_only=True, gc=False):
     """A resource's index rows, extracted by the core from the version being written.
 
     `sort` is the value the type is ordered by when nothing else is asked (its clinical date's low bound in microseconds, MISSING
@@ -181,6 +183,9 @@ class Rows:
     orders: tuple[OrderRow, ...] = ()
     compartments: tuple[str, ...] = ()
     """Ids of the patients in whose compartments the resource lies."""
+
+
+NO_ROWS: Final = Rows()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +251,7 @@ class Write:
 
     key: Key
     body: Body | None
-    rows: Rows = Rows()
+    rows: Rows = NO_ROWS
     expect: Expect = ANY
     conditions: tuple[Condition, ...] = ()
     targets: tuple[Key, ...] = ()

@@ -13,12 +13,13 @@ import sqlite3
 import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from toro_core.definitions import load
 from toro_core.json import dumps, loads

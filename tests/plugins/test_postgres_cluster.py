@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from toro_core.search.plan import SearchPlan, Token
@@ -100,7 +101,7 @@ async def _everything_else(storage: Storage) -> None:
     condition = Condition(type=TYPE, criterion=Token(param="tag", code="never"))
     await storage.commit([replace(write("z", rows), conditions=(condition,), targets=(key("z"),))])
     await storage.commit([write(f"many{n}", rows) for n in range(400)])
-    await storage.reindex([Indexed(key("z"), 1, replace(rows, compartments=("2",)))])
+    await storage.reindex([Indexed(key("z"), 1, msgspec.structs.replace(rows, compartments=("2",)))])
     await storage.commit([replace(delete("z"), unreferenced=True)])
     await storage.read_many([key("z"), key("many1")])
     await storage.read(key("z"), 1)

@@ -8,26 +8,27 @@ Past 250 lines because it is one table of small converters, each read beside its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from toro_core.references import Local, References
 from toro_core.search.dates import InvalidDate, interval, period, timing
+from toro_core.search.found import Convert, Found
 from toro_core.search.numbers import GREATEST, to_float
+from toro_core.search.orders import Ordered
 from toro_core.search.quantities import money_rows, quantity_rows, range_rows
 from toro_core.search.text import fold
-from toro_core.storage import DateRow, NumberRow, QuantityRow, ReferenceRow, StringRow, TokenRow, UriRow
+from toro_core.storage import DateRow, NumberRow, OrderRow, QuantityRow, ReferenceRow, StringRow, TokenRow, UriRow
 
-__all__ = ["CONVERTIBLE", "IDENTIFIER", "OF_TYPE", "TEXT", "TEXT_MEMBERS", "Collected", "Convert", "converter"]
+__all__ = ["CONVERTIBLE", "IDENTIFIER", "OF_TYPE", "TEXT", "TEXT_MEMBERS", "converter"]
 
 TEXT: Final = ":text"
 IDENTIFIER: Final = ":identifier"
 OF_TYPE: Final = ":of-type"
 """What is added to a name for the rows of a modifier."""
 _REMEMBERED: Final = 2000
-"""Rows a converter keeps, so that equal values need not be converted again."""
+"""Values of which a converter remembers the rows, so that equal ones need not be converted again."""
 
 TEXT_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "Address": (("text",), ("line",), ("city",), ("district",), ("state",), ("postalCode",), ("country",)),
@@ -36,22 +37,8 @@ TEXT_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 }
 """The members that a string search of a complex type looks at."""
 
-
-@dataclass(slots=True)
-class Collected:
-    """Rows found so far."""
-
-    tokens: list[TokenRow] = field(default_factory=list)
-    strings: list[StringRow] = field(default_factory=list)
-    dates: list[DateRow] = field(default_factory=list)
-    references: list[ReferenceRow] = field(default_factory=list)
-    uris: list[UriRow] = field(default_factory=list)
-    numbers: list[NumberRow] = field(default_factory=list)
-    quantities: list[QuantityRow] = field(default_factory=list)
-
-
-Convert: TypeAlias = Callable[[list[Any], Collected], None]
-"""Adds the rows of some values, all of one type."""
+_Maker: TypeAlias = Callable[[str, Ordered], Convert]
+"""Makes the converter of a parameter."""
 
 
 def converter(
@@ -62,267 +49,284 @@ def converter(
     *,
     systems: Mapping[str, str],
     targets: frozenset[str] = frozenset(),
+    ordered: Ordered,
 ) -> Convert:
-    """Return what makes rows of `param`.
+    """Return what makes rows of `param`, and by `ordered` what they are sorted by.
 
     `systems` gives the system of each code that stands without one, `targets` the types to which references are told apart.
     """
     if search_type == "reference":
-        return _canonicals(param) if data_type in _URIS else _references(param, references, targets)
+        return _canonicals(param, ordered) if data_type in _URIS else _references(param, ordered, references, targets)
     if data_type == "code" and search_type == "token":
-        return _codes(param, systems)
-    return _CONVERTERS[search_type][data_type](param)
+        return _codes(param, ordered, systems)
+    return _CONVERTERS[search_type][data_type](param, ordered)
 
 
-def _codes(param: str, systems: Mapping[str, str]) -> Convert:
-    made: dict[Any, TokenRow] = {}
+def _codes(param: str, ordered: Ordered, systems: Mapping[str, str]) -> Convert:
+    made = {code: (TokenRow(param, system, code), ordered(code)) for code, system in systems.items()}
 
-    def convert(values: list[Any], rows: Collected) -> None:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             if value is not None:
-                row = made.get(value)
-                if row is None:
-                    row = TokenRow(param, systems.get(value, ""), value)
-                    if value in systems:
-                        made[value] = row
-                rows.tokens.append(row)
+                token, orders = made.get(value) or (TokenRow(param, "", value), ordered(value))
+                found.tokens.append(token)
+                found.orders.extend(orders)
 
     return convert
 
 
-def _booleans(param: str) -> Convert:
-    yes, no = TokenRow(param, "", "true"), TokenRow(param, "", "false")
+def _booleans(param: str, ordered: Ordered) -> Convert:
+    no, yes = ((TokenRow(param, "", code), ordered(code)) for code in ("false", "true"))
 
-    def convert(values: list[Any], rows: Collected) -> None:
-        rows.tokens += [yes if value else no for value in values if value is not None]
-
-    return convert
-
-
-def _codings(param: str) -> Convert:
-    made = _Coded(param)
-
-    def convert(values: list[Any], rows: Collected) -> None:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
-            token, label = made.coding(value)
-            rows.tokens.append(token)
-            if label:
-                rows.uris.append(label)
+            if value is not None:
+                token, orders = yes if value else no
+                found.tokens.append(token)
+                found.orders.extend(orders)
 
     return convert
 
 
-def _concepts(param: str) -> Convert:
-    made = _Coded(param)
-    nothing = made.nothing
+def _codings(param: str, ordered: Ordered) -> Convert:
+    nothing = TokenRow(param, "", "")
+    coded = _coded(param, ordered)
 
-    def convert(values: list[Any], rows: Collected) -> None:
-        tokens, uris = rows.tokens, rows.uris
+    def convert(values: list[Any], found: Found) -> None:
+        for value in values:
+            token, orders, label = coded(value.get("system", ""), value.get("code", ""), value.get("display"))
+            found.tokens.append(token or nothing)
+            found.orders.extend(orders)
+            if label:
+                found.uris.append(label)
+
+    return convert
+
+
+def _concepts(param: str, ordered: Ordered) -> Convert:
+    nothing = TokenRow(param, "", "")
+    coded, labelled = _coded(param, ordered), _labelled(param)
+
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             is_coded = False
             for coding in value.get("coding", ()):
-                token, label = made.coding(coding)
-                if token is not nothing:
-                    tokens.append(token)
+                token, orders, label = coded(coding.get("system", ""), coding.get("code", ""), coding.get("display"))
+                if token:
+                    found.tokens.append(token)
+                    found.orders.extend(orders)
                     is_coded = True
                 if label:
-                    uris.append(label)
+                    found.uris.append(label)
             if not is_coded:
-                tokens.append(nothing)
+                found.tokens.append(nothing)
             text = value.get("text")
-            if text and (label := made.label(text)):
-                uris.append(label)
+            if text and (label := labelled(text)):
+                found.uris.append(label)
 
     return convert
 
 
-class _Coded:
-    """Makes the rows of codings, and remembers them: the same few come again and again."""
+_Coding: TypeAlias = tuple[TokenRow | None, tuple[OrderRow, ...], UriRow | None]
 
-    def __init__(self, param: str) -> None:
-        self.nothing: Final = TokenRow(param, "", "")
-        self._param = param
-        self._labelled = param + TEXT
-        self._codings: dict[tuple[str, str, str | None], tuple[TokenRow, UriRow | None]] = {}
-        self._labels: dict[str, UriRow | None] = {}
 
-    def coding(self, coding: dict[str, Any]) -> tuple[TokenRow, UriRow | None]:
-        key = coding.get("system", ""), coding.get("code", ""), coding.get("display")
-        found = self._codings.get(key)
-        if found is None:
-            system, code, display = key
-            token = TokenRow(self._param, system, code) if system or code else self.nothing
-            found = token, self.label(display) if display else None
-            if len(self._codings) >= _REMEMBERED:
-                self._codings.clear()
-            self._codings[key] = found
-        return found
+def _coded(param: str, ordered: Ordered) -> Callable[[str, str, str | None], _Coding]:
+    """Return what makes the rows of codings, and remembers them: the same few come again and again."""
+    labelled = _labelled(param)
 
-    def label(self, text: str) -> UriRow | None:
-        if text in self._labels:
-            return self._labels[text]
+    def coded(system: str, code: str, display: str | None) -> _Coding:
+        token = TokenRow(param, system, code) if system or code else None
+        return token, ordered(code), labelled(display) if display else None
+
+    return lru_cache(_REMEMBERED)(coded)
+
+
+def _labelled(param: str) -> Callable[[str], UriRow | None]:
+    """Return what makes the row of a text beside codes, None where nothing in it can be searched."""
+    name = param + TEXT
+
+    def labelled(text: str) -> UriRow | None:
         folded = fold(text)
-        found = UriRow(self._labelled, folded) if folded else None
-        if len(self._labels) >= _REMEMBERED:
-            self._labels.clear()
-        self._labels[text] = found
-        return found
+        return UriRow(name, folded) if folded else None
+
+    return lru_cache(_REMEMBERED)(labelled)
 
 
-def _label(param: str, text: str, rows: Collected) -> None:
-    if folded := fold(text):
-        rows.uris.append(UriRow(param, folded))
-
-
-def _contact_points(param: str) -> Convert:
-    nothing = TokenRow(param, "", "")
-
-    def convert(values: list[Any], rows: Collected) -> None:
+def _contact_points(param: str, ordered: Ordered) -> Convert:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             system, code = value.get("system", ""), value.get("value", "")
-            rows.tokens.append(TokenRow(param, system, code) if system or code else nothing)
+            found.tokens.append(TokenRow(param, system, code))
+            found.orders.extend(ordered(code))
 
     return convert
 
 
-def _identifiers(param: str) -> Convert:
-    typed, label, nothing = param + OF_TYPE, param + TEXT, TokenRow(param, "", "")
+def _identifiers(param: str, ordered: Ordered) -> Convert:
+    typed, labelled = param + OF_TYPE, _labelled(param)
 
-    def convert(values: list[Any], rows: Collected) -> None:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             system, code = value.get("system", ""), value.get("value", "")
-            rows.tokens.append(TokenRow(param, system, code) if system or code else nothing)
+            found.tokens.append(TokenRow(param, system, code))
+            found.orders.extend(ordered(code))
             kind = value.get("type")
             if kind:
                 if code:
-                    rows.tokens += [
+                    found.tokens += [
                         TokenRow(typed, coding.get("system", ""), f"{coding.get('code', '')}|{code}")
                         for coding in kind.get("coding", ())
                     ]
-                if text := kind.get("text"):
-                    _label(label, text, rows)
+                text = kind.get("text")
+                if text and (label := labelled(text)):
+                    found.uris.append(label)
 
     return convert
 
 
-def _texts(param: str) -> Convert:
-    def convert(values: list[Any], rows: Collected) -> None:
+def _texts(param: str, ordered: Ordered) -> Convert:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             if value and (folded := fold(value)):
-                rows.strings.append(StringRow(param, folded, value))
+                found.strings.append(StringRow(param, folded, value))
+                found.orders.extend(ordered(folded))
 
     return convert
 
 
-def _moments(param: str) -> Convert:
-    def convert(values: list[Any], rows: Collected) -> None:
+def _moments(param: str, ordered: Ordered) -> Convert:
+    @lru_cache(_REMEMBERED)
+    def made(value: str) -> tuple[DateRow, tuple[OrderRow, ...]]:
+        low, high = interval(value)
+        return DateRow(param, low, high), ordered(low)
+
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             try:
-                rows.dates.append(DateRow(param, *_remembered_interval(value)))
+                row, orders = made(value)
             except (InvalidDate, TypeError):
                 continue  # validation refuses such a value; one loaded as it is stays readable but unfound
+            found.dates.append(row)
+            found.orders.extend(orders)
 
     return convert
 
 
-_remembered_interval: Final = lru_cache(maxsize=2000)(interval)
-"""What is observed at one time has that time many times over."""
-
-
-def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> Callable[[str], Convert]:
-    def of(param: str) -> Convert:
-        def convert(values: list[Any], rows: Collected) -> None:
-            rows.dates += [DateRow(param, *span) for value in values if (span := covered(value))]
+def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> _Maker:
+    def of(param: str, ordered: Ordered) -> Convert:
+        def convert(values: list[Any], found: Found) -> None:
+            for value in values:
+                if span := covered(value):
+                    found.dates.append(DateRow(param, *span))
+                    found.orders.extend(ordered(span[0]))
 
         return convert
 
     return of
 
 
-def _addresses(param: str) -> Convert:
-    def convert(values: list[Any], rows: Collected) -> None:
-        rows.uris += [UriRow(param, value) for value in values if value]
-
-    return convert
-
-
-def _canonicals(param: str) -> Convert:
-    """Make a row of the canonical and one of it without its version, which a search may leave out."""
-
-    def convert(values: list[Any], rows: Collected) -> None:
+def _addresses(param: str, ordered: Ordered) -> Convert:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             if value:
-                rows.uris.append(UriRow(param, value))
-                unversioned, bar, _ = value.partition("|")
-                if bar:
-                    rows.uris.append(UriRow(param, unversioned))
+                found.uris.append(UriRow(param, value))
+                found.orders.extend(ordered(value))
 
     return convert
 
 
-def _references(param: str, references: References, targets: frozenset[str]) -> Convert:
+def _canonicals(param: str, ordered: Ordered) -> Convert:
+    """Make a row of the canonical and one of it without its version, which a search may leave out."""
+
+    @lru_cache(_REMEMBERED)
+    def made(value: str) -> tuple[tuple[UriRow, ...], tuple[OrderRow, ...]]:
+        unversioned, bar, _ = value.partition("|")
+        names = (value, unversioned) if bar else (value,)
+        return tuple(UriRow(param, name) for name in names), tuple(order for name in names for order in ordered(name))
+
+    def convert(values: list[Any], found: Found) -> None:
+        for value in values:
+            if value:
+                rows, orders = made(value)
+                found.uris.extend(rows)
+                found.orders.extend(orders)
+
+    return convert
+
+
+def _references(param: str, ordered: Ordered, references: References, targets: frozenset[str]) -> Convert:
     """Make rows of references, to say that there are some even where they lead nowhere, and of logical ones."""
     nothing = TokenRow(param, "", "")
-    made: dict[str, ReferenceRow] = {}
 
-    def convert(values: list[Any], rows: Collected) -> None:
+    @lru_cache(_REMEMBERED)
+    def local(text: str | None) -> tuple[ReferenceRow, tuple[OrderRow, ...]] | None:
+        target = references.parse(text) if text else None
+        return (
+            (ReferenceRow(param, *target), ordered(f"{target.type}/{target.id}")) if isinstance(target, Local) else None
+        )
+
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             text = value.get("reference")
-            row = made.get(text)
-            if row is None:
-                target = references.parse(text) if text else None
-                if target.__class__ is Local:
-                    if len(made) >= _REMEMBERED:
-                        made.clear()
-                    row = made[text] = ReferenceRow(param, *target)
-                elif target:
-                    rows.uris.append(UriRow(param, str(target)))
-                else:
-                    rows.tokens.append(nothing)
-            if row is not None:
-                rows.references.append(row)
+            if made := local(text):
+                row, orders = made
+                found.references.append(row)
+                found.orders.extend(orders)
                 if "identifier" not in value:
                     continue
+            elif address := references.parse(text) if text else None:
+                found.uris.append(UriRow(param, str(address)))
+                found.orders.extend(ordered(str(address)))
+            else:
+                found.tokens.append(nothing)
             type_ = (references.type_of(text) if text else "") or value.get("type", "")
-            if type_ in targets and row is None:
-                rows.tokens.append(TokenRow(f"{param}:{type_}", "", ""))
+            if type_ in targets and not made:
+                found.tokens.append(TokenRow(f"{param}:{type_}", "", ""))
             if identifier := value.get("identifier"):
-                system, code = identifier.get("system", ""), identifier.get("value", "")
-                rows.tokens.append(TokenRow(param + IDENTIFIER, system, code))
+                found.tokens.append(_identified(param + IDENTIFIER, identifier))
                 if type_ in targets:
-                    rows.tokens.append(TokenRow(f"{param}{IDENTIFIER}:{type_}", system, code))
+                    found.tokens.append(_identified(f"{param}{IDENTIFIER}:{type_}", identifier))
 
     return convert
 
 
-def _numbers(param: str) -> Convert:
-    def convert(values: list[Any], rows: Collected) -> None:
+def _identified(param: str, identifier: dict[str, Any]) -> TokenRow:
+    system, code = identifier.get("system", ""), identifier.get("value", "")
+    if not isinstance(code, str):
+        raise TypeError
+    return TokenRow(param, system, code)
+
+
+def _numbers(param: str, ordered: Ordered) -> Convert:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             if isinstance(value, int | Decimal):
                 number = to_float(value)
-                rows.numbers.append(NumberRow(param, number, number))
+                found.numbers.append(NumberRow(param, number, number))
+                found.orders.extend(ordered(number))
 
     return convert
 
 
-def _ranges(param: str) -> Convert:
+def _ranges(param: str, ordered: Ordered) -> Convert:
     """Make number rows of Ranges, whatever their unit."""
 
-    def convert(values: list[Any], rows: Collected) -> None:
+    def convert(values: list[Any], found: Found) -> None:
         for value in values:
             low, high = ((value.get(end) or {}).get("value") for end in ("low", "high"))
             if low is not None or high is not None:
                 least = -GREATEST if low is None else to_float(low)
-                rows.numbers.append(NumberRow(param, least, GREATEST if high is None else to_float(high)))
+                found.numbers.append(NumberRow(param, least, GREATEST if high is None else to_float(high)))
+                found.orders.extend(ordered(least))
 
     return convert
 
 
-def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> Callable[[str], Convert]:
-    def of(param: str) -> Convert:
-        def convert(values: list[Any], rows: Collected) -> None:
+def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> _Maker:
+    def of(param: str, _: Ordered) -> Convert:
+        def convert(values: list[Any], found: Found) -> None:
             for value in values:
-                rows.quantities += made(param, value)
+                found.quantities.extend(made(param, value))
 
         return convert
 
@@ -330,14 +334,14 @@ def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> Callable[[str
 
 
 _URIS: Final = frozenset({"uri", "url", "canonical", "oid", "uuid"})
-_CONVERTERS: Final[dict[str, dict[str, Callable[[str], Convert]]]] = {
+_CONVERTERS: Final[dict[str, dict[str, _Maker]]] = {
     "token": {
         "boolean": _booleans,
         "CodeableConcept": _concepts,
         "Coding": _codings,
         "ContactPoint": _contact_points,
         "Identifier": _identifiers,
-        **dict.fromkeys(("id", "string", *_URIS), lambda param: _codes(param, {})),
+        **dict.fromkeys(("id", "string", *_URIS), lambda param, ordered: _codes(param, ordered, {})),
     },
     "string": {"markdown": _texts, "string": _texts},
     "date": {

@@ -15,10 +15,11 @@ from toro_core.definitions.facts import SearchParameterFacts
 from toro_core.fhirpath.branches import Branch, Run, closure
 from toro_core.json import JsonObject
 from toro_core.references import References
-from toro_core.search.convert import Collected, Convert, converter
+from toro_core.search.convert import converter
+from toro_core.search.found import Convert, Found
 from toro_core.search.layout import Layout, Searchable, layout
 from toro_core.search.orders import Orders
-from toro_core.search.walk import Found, Node, after, walk
+from toro_core.search.walk import Node, after
 from toro_core.storage import (
     MISSING,
     DateRow,
@@ -111,7 +112,7 @@ class _Type:
         key = self.layout.key
         self._key = {part.param for part in searchables[key].parts} if key else None
         self._orders = Orders(self.layout.orders)
-        self._members = Node()
+        members = Node()
         self._links: list[tuple[str, Run, Convert]] = []
         targets = _targets(searchables.values())
         for cell in self.layout.cells:
@@ -123,35 +124,36 @@ class _Type:
                     extractor.references,
                     systems=extractor.systems(branch),
                     targets=targets.get(cell.name, frozenset()),
+                    ordered=self._orders.of(cell.name, cell.type),
                 )
-                self._members.at(branch.path).converts.append(after(branch, convert))
+                members.at(branch.path).converts.append(after(branch, convert))
                 if cell.type == "reference":
                     self._links.append((cell.name, closure(branch), convert))
-        for path, (group, members) in self.layout.groups.items():
-            node = self._members.at(path)
-            node.group, node.members = group, members
+        for path, (group, inside) in self.layout.groups.items():
+            node = members.at(path)
+            node.group, node.members = group, inside
+        self._walk = members.compiled()
 
     def rows(self, resource: JsonObject) -> Rows:
         found = Found()
-        for convert in self._members.converts:
-            convert([resource], found)
-        walk(self._members.children, resource, found)
+        self._walk([resource], found)
+        tokens, dates, references, uris = found.tokens, found.dates, found.references, found.uris
         return Rows(
-            sort=None if self._key is None else self._sort(found.dates, self._key),
-            tokens=_distinct(found.tokens),
+            sort=None if self._key is None else self._sort(dates, self._key),
+            tokens=_distinct(tokens),
             strings=_distinct(found.strings) if found.strings else (),
-            dates=_distinct(found.dates) if found.dates else (),
-            references=_distinct(found.references) if found.references else (),
-            uris=_distinct(found.uris) if found.uris else (),
+            dates=tuple(dates) if len(dates) < 2 else _distinct(dates),
+            references=_distinct(references) if references else (),
+            uris=_distinct(uris) if uris else (),
             numbers=_distinct(found.numbers) if found.numbers else (),
             quantities=tuple(found.quantities),
             groups=tuple(found.groups),
             orders=self._orders.rows(found),
-            compartments=self._patients(resource, found.references),
+            compartments=self._patients(resource, references),
         )
 
     def references(self, resource: JsonObject, params: Collection[str]) -> list[ReferenceRow]:
-        found = Collected()
+        found = Found()
         for name, run, convert in self._links:
             if name in params:
                 convert(run([resource]), found)
@@ -173,7 +175,7 @@ class _Type:
         patients = [row[2] for row in references if row[1] == "Patient" and row[0] in self._compartment]
         if self._is_patient and "id" in resource:
             patients.append(str(resource["id"]))
-        return _distinct(patients)
+        return tuple(patients) if len(patients) < 2 else _distinct(patients)
 
 
 def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
@@ -187,4 +189,4 @@ def _targets(searchables: Iterable[Searchable]) -> dict[str, frozenset[str]]:
 
 
 def _distinct(rows: list[_Row]) -> tuple[_Row, ...]:
-    return tuple(rows) if len(rows) < 2 else tuple(dict.fromkeys(rows))
+    return tuple(rows if len(set(rows)) == len(rows) else dict.fromkeys(rows))

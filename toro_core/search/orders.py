@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
-from toro_core.search.convert import Collected
-from toro_core.storage import OrderRow, QuantityRow, ReferenceRow, TokenRow, UriRow
+from toro_core.definitions.facts import SearchType
+from toro_core.search.found import Found
+from toro_core.storage import OrderRow, QuantityRow
 
-__all__ = ["Orders"]
+__all__ = ["Ordered", "Orders"]
 
 _ORDER_LENGTH: Final = 64
 """Text is cut to this many characters for sorting; order beyond that serves nobody."""
-_KEPT: Final = 5000
-"""Rows of which a type remembers what they order by."""
+
+Ordered: TypeAlias = Callable[[Any], tuple[OrderRow, ...]]
+"""Returns what a value is sorted by: a row for each order that its parameter is part of, none for empty text.
+
+Raises TypeError for what should be a text and is none.
+"""
 
 
 class Orders:
@@ -22,60 +28,59 @@ class Orders:
     def __init__(self, orders: Mapping[str, Collection[str]]) -> None:
         """Take by order the names of the rows that it goes by."""
         self._names: dict[str, tuple[str, ...]] = {}
-        self._made: dict[tuple[str, ...], tuple[OrderRow, ...]] = {}
         for order, names in orders.items():
             for name in names:
                 self._names[name] = (*self._names.get(name, ()), order)
 
-    def rows(self, found: Collected) -> tuple[OrderRow, ...]:
+    def of(self, param: str, search_type: SearchType) -> Ordered:
+        """Return what makes the order rows of a parameter's values, texts or numbers as its type has them."""
+        names = self._names.get(param, ())
+        return _by_number(names) if search_type in {"date", "number"} else _by_text(names)
+
+    def rows(self, found: Found) -> tuple[OrderRow, ...]:
         """Return one row for each order that the resource has values for."""
-        known = self._made
-        bounds: dict[str, OrderRow] = {}
-        coming_again: tuple[TokenRow | ReferenceRow | UriRow, ...] = (*found.tokens, *found.references, *found.uris)
-        for row in coming_again:
-            # What they order by is kept with them.
-            made = known.get(row)
-            if made is None:
-                made = self._remembered(row)
-            for order in made:
-                name = order[0]
-                bounds[name] = order if name not in bounds else _widened(bounds[name], order[1])
-        for dated in found.dates:
-            self._bound(bounds, dated[0], dated[1])
-        for numbered in found.numbers:
-            self._bound(bounds, numbered[0], numbered[1])
-        for text in found.strings:
-            self._bound(bounds, text[0], text[1][:_ORDER_LENGTH])
-        if found.quantities:
-            for quantity in _in_order(found.quantities):
-                self._bound(bounds, quantity[0], quantity[3])
-        return tuple(bounds.values())
+        orders = found.orders
+        for quantity in _in_order(found.quantities):
+            for name in self._names.get(quantity[0], ()):
+                orders.append(_new(OrderRow, (name, quantity[3], quantity[3])))
+        return tuple(orders if len(set(map(_name, orders))) == len(orders) else _spanned(orders))
 
-    def _bound(self, bounds: dict[str, OrderRow], param: str, value: Any) -> None:
-        for name in self._names.get(param, ()):
-            known = bounds.get(name)
-            bounds[name] = OrderRow(name, value, value) if known is None else _widened(known, value)
 
-    def _remembered(self, row: TokenRow | ReferenceRow | UriRow) -> tuple[OrderRow, ...]:
-        if row.__class__ is TokenRow:
-            value = row[2][:_ORDER_LENGTH]
-        elif row.__class__ is ReferenceRow:
-            value = f"{row[1]}/{row[2]}"
-        else:
-            value = row[1][:_ORDER_LENGTH]
-        made = tuple(OrderRow(name, value, value) for name in self._names.get(row[0], ()) if value)
-        if len(self._made) >= _KEPT:
-            self._made.clear()
-        self._made[row] = made
-        return made
+_name: Final = itemgetter(0)
+_new: Final = tuple.__new__
+"""Makes a row in half the time that the row's own constructor takes."""
+
+
+def _by_text(names: tuple[str, ...]) -> Ordered:
+    def ordered(value: Any) -> tuple[OrderRow, ...]:
+        cut = value[:_ORDER_LENGTH]
+        return tuple([_new(OrderRow, (name, cut, cut)) for name in names]) if cut else ()
+
+    return ordered
+
+
+def _by_number(names: tuple[str, ...]) -> Ordered:
+    def ordered(value: Any) -> tuple[OrderRow, ...]:
+        return tuple([_new(OrderRow, (name, value, value)) for name in names])
+
+    return ordered
 
 
 def _in_order(rows: list[QuantityRow]) -> list[QuantityRow]:
     """Leave out what is given in a canonical unit as well: orders compare canonical values where there are some."""
-    if len(rows) == 2 and rows[1].system and rows[0].param == rows[1].param:
+    if not rows or (len(rows) == 2 and rows[1][1] and rows[0][0] == rows[1][0]):
         return rows[1:]  # nearly all there are
     systematic = {row.param for row in rows if row.system}
     return [row for row in rows if row.system or row.param not in systematic]
+
+
+def _spanned(orders: list[OrderRow]) -> list[OrderRow]:
+    """Make one row of all that have the same name."""
+    spans: dict[str, OrderRow] = {}
+    for order in orders:
+        known = spans.get(order.param)
+        spans[order.param] = order if known is None else _widened(known, order.low)
+    return list(spans.values())
 
 
 def _widened(order: OrderRow, value: Any) -> OrderRow:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html#quantity
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, nextafter
@@ -21,6 +21,8 @@ __all__ = ["CURRENCIES", "money_rows", "quantity_rows", "range_rows", "searched"
 CURRENCIES: Final = "urn:iso:std:iso:4217"
 _FARTHEST: Final = 300
 """Powers of ten beyond which a value is not converted."""
+_new: Final = tuple.__new__
+"""Makes a row in half the time that the row's own constructor takes."""
 
 
 def searched(param: str, prefix: Prefix, wanted: Bounds, system: str, code: str | None) -> Quantity:
@@ -32,28 +34,31 @@ def searched(param: str, prefix: Prefix, wanted: Bounds, system: str, code: str 
     return Quantity(param=param, prefix=prefix, low=to_float(low), high=to_float(high), system=system, code=code)
 
 
-def quantity_rows(param: str, value: Any) -> Sequence[QuantityRow]:
-    """Make the rows of a Quantity, Age, Duration, Count or Distance."""
-    number: Any = value.get("value")
-    if number.__class__ is not Decimal and number.__class__ is not int:
-        return ()
+def quantity_rows(param: str, value: Any) -> list[QuantityRow]:
+    """Make the rows of a Quantity, Age, Duration, Count or Distance; the one in a canonical unit, if any, is the last."""
     get = value.get
-    unit = _unit(get("system", ""), get("code", ""), get("unit", ""))
+    number: Any = get("value")
+    is_whole = number.__class__ is int
+    if not is_whole and number.__class__ is not Decimal:
+        return []
+    name, alias, system, code, scale = _unit(get("system", ""), get("code", ""), get("unit", ""))
     comparator = get("comparator")
     # A quotient of whole numbers is rounded once, to the nearest float; that is quicker than to make one of a Decimal.
-    is_near = isinstance(number, int) or abs(number.adjusted()) < _FARTHEST
+    is_near = is_whole or abs(number.adjusted()) < _FARTHEST
     top, bottom = number.as_integer_ratio() if is_near else (0, 0)
     published = _quotient(top, bottom) if is_near else to_float(number)
     low, high = _spread(comparator, published) if comparator else (published, published)
-    rows = [QuantityRow(param, "", name, low, high) for name in unit.names]
-    scale = unit.scale
+    rows = [_new(QuantityRow, (param, "", name, low, high))]
+    if alias:
+        rows.append(_new(QuantityRow, (param, "", alias, low, high)))
     if scale is None:
-        if unit.system:
-            rows.append(QuantityRow(param, unit.system, unit.code, low, high))
+        if system:
+            rows.append(_new(QuantityRow, (param, system, code, low, high)))
     elif is_near:
-        amount = _quotient(scale.top * top + scale.plus * bottom, scale.bottom * bottom)
+        canonical_code, factor, plus, divisor = scale
+        amount = _quotient(factor * top + plus * bottom, divisor * bottom)
         low, high = _spread(comparator, amount) if comparator else (amount, amount)
-        rows.append(QuantityRow(param, unit.system, scale.code, low, high))
+        rows.append(_new(QuantityRow, (param, system, canonical_code, low, high)))
     return rows
 
 
@@ -91,9 +96,10 @@ class _Scale(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """What quantities of one unit have in common; `names` are the code and the text it is published under."""
+    """What quantities of one unit have in common; `name`, and `alias` if not "", are what it is published under."""
 
-    names: tuple[str, ...]
+    name: str
+    alias: str
     system: str
     code: str
     scale: _Scale | None
@@ -101,9 +107,9 @@ class _Unit(NamedTuple):
 
 @lru_cache(maxsize=2000)
 def _unit(system: str, code: str, text: str) -> _Unit:
-    names = (code, text) if code and text and code != text else (code or text,)
+    alias = text if code and text != code else ""
     scale = _scale(code) if system == UCUM and code else None
-    return _Unit(names, system, code, scale)
+    return _Unit(code or text, alias, system, code, scale)
 
 
 def _scale(code: str) -> _Scale | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from toro_core.fhirpath.branches import Branch
-from toro_core.search.convert import Collected, Convert
+from toro_core.search.found import Convert, Found
 from toro_core.storage import GroupRow, Rows
 
-__all__ = ["Found", "Node", "after", "walk"]
+__all__ = ["Node", "after"]
 
 
 @dataclass(slots=True)
@@ -29,12 +29,13 @@ class Node:
             node = node.children.setdefault(member, Node())
         return node
 
-
-@dataclass(slots=True)
-class Found(Collected):
-    """Rows found so far, groups among them."""
-
-    groups: list[GroupRow] = field(default_factory=list)
+    def compiled(self) -> Convert:
+        """Return what converts values of this member and all that is below them."""
+        steps = list(self.converts)
+        if self.children:
+            steps.append(_walk({member: node.compiled() for member, node in self.children.items()}))
+        step = steps[0] if len(steps) == 1 else _each(steps)
+        return _grouped(self.group, self.members, step) if self.group else step
 
 
 def after(branch: Branch, convert: Convert) -> Convert:
@@ -43,53 +44,60 @@ def after(branch: Branch, convert: Convert) -> Convert:
     return convert if run is None else lambda values, found: convert(run(values), found)
 
 
-def walk(children: dict[str, Node], value: Any, found: Found) -> None:
-    """Convert what a JSON object has at the members that expressions look at."""
-    known = children.get
-    for member, inner in value.items():
-        node = known(member)
-        if node is None or inner is None:
-            continue
-        values = inner if inner.__class__ is list else [inner]
-        if node.group:
-            _group(node, values, found)
-            continue
-        for convert in node.converts:
-            convert(values, found)
-        if node.children:
-            for one in values:
-                if one is not None:
-                    walk(node.children, one, found)
+def _walk(steps: Mapping[str, Convert]) -> Convert:
+    """Return what looks at those members of JSON objects that there is a step for."""
+    known = steps.get
+
+    def walk(values: list[Any], found: Found) -> None:
+        for value in values:
+            if value is None:
+                continue
+            for member, inner in value.items():
+                step = known(member)
+                if step is not None and inner is not None:
+                    step(inner if inner.__class__ is list else [inner], found)
+
+    return walk
 
 
-def _group(node: Node, values: list[Any], found: Found) -> None:
-    """Extract each value by itself, so that what stands together stays together."""
-    for value in values:
-        if value is None:
-            continue
-        own = Found()
-        for convert in node.converts:
-            convert([value], own)
-        walk(node.children, value, own)
-        found.tokens += own.tokens
-        found.strings += own.strings
-        found.dates += own.dates
-        found.references += own.references
-        found.uris += own.uris
-        found.numbers += own.numbers
-        found.quantities += own.quantities
-        members = node.members
-        rows = Rows(
-            tokens=tuple(row for row in own.tokens if row[0] in members),
-            strings=tuple(row for row in own.strings if row[0] in members),
-            dates=tuple(row for row in own.dates if row[0] in members),
-            references=tuple(row for row in own.references if row[0] in members),
-            uris=tuple(row for row in own.uris if row[0] in members),
-            numbers=tuple(row for row in own.numbers if row[0] in members),
-            quantities=tuple(row for row in own.quantities if row[0] in members),
-        )
-        if _names(rows) > 1:
-            found.groups.append(GroupRow(node.group, rows))
+def _each(steps: list[Convert]) -> Convert:
+    def each(values: list[Any], found: Found) -> None:
+        for step in steps:
+            step(values, found)
+
+    return each
+
+
+def _grouped(name: str, members: frozenset[str], step: Convert) -> Convert:
+    """Return what extracts each value by itself, so that what stands together stays together."""
+
+    def grouped(values: list[Any], found: Found) -> None:
+        for value in values:
+            if value is None:
+                continue
+            own = Found()
+            step([value], own)
+            found.tokens += own.tokens
+            found.strings += own.strings
+            found.dates += own.dates
+            found.references += own.references
+            found.uris += own.uris
+            found.numbers += own.numbers
+            found.quantities += own.quantities
+            found.orders += own.orders
+            rows = Rows(
+                tokens=tuple(row for row in own.tokens if row[0] in members),
+                strings=tuple(row for row in own.strings if row[0] in members),
+                dates=tuple(row for row in own.dates if row[0] in members),
+                references=tuple(row for row in own.references if row[0] in members),
+                uris=tuple(row for row in own.uris if row[0] in members),
+                numbers=tuple(row for row in own.numbers if row[0] in members),
+                quantities=tuple(row for row in own.quantities if row[0] in members),
+            )
+            if _names(rows) > 1:
+                found.groups.append(GroupRow(name, rows))
+
+    return grouped
 
 
 def _names(rows: Rows) -> int:

@@ -253,6 +253,15 @@ def test_order_rows_span_the_values_and_are_cut_to_64_characters(extractor: Extr
     assert len(of(rows, "category")) == 3, "equal rows are one"
 
 
+def test_quantities_are_ordered_by_what_is_published_where_none_is_canonical(extractor: Extractor) -> None:
+    components: list[Any] = [{"valueQuantity": {"value": value}} for value in (140, 80)]
+    rows = extractor.rows({"resourceType": "Observation", "component": components})
+    assert rows.orders == (OrderRow("component-value-quantity", 80.0, 140.0),)
+    components.append({"valueQuantity": {"value": 7, "system": UCUM, "code": "g"}})
+    rows = extractor.rows({"resourceType": "Observation", "component": components})
+    assert rows.orders == (OrderRow("component-value-quantity", 7.0, 7.0),)
+
+
 def test_a_resource_lies_in_the_compartments_of_the_patients_it_refers_to(extractor: Extractor) -> None:
     appointment: dict[str, Any] = {
         "resourceType": "Appointment",
