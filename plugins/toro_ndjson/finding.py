@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not, SearchPlan, SortKey
 from toro_ndjson.catalog import Catalog
@@ -34,6 +33,14 @@ _TRIES: Final = 3
 """How often chains are followed again because something was written meanwhile."""
 
 
+class _Listed(NamedTuple):
+    """Resources, what is to be asked of each, and how many of them are enough, None for all."""
+
+    heads: list[Head]
+    parts: Sequence[Part]
+    enough: int | None
+
+
 class Finder:
     """Answers criteria on a catalog."""
 
@@ -55,15 +62,14 @@ class Finder:
             return self._driven(asked)
         if found is None:
 
-            def listed(asked: Sieve) -> tuple[list[Head], Sequence[Part]]:
-                candidates = asked.candidates()
+            def listed(asked: Sieve) -> _Listed:
                 rest = [entry[2] for entry in self._walk(plan, key, name, asked)]
+                candidates = asked.candidates()
                 if candidates is not None and len(candidates[0]) < len(rest):
-                    return candidates
-                return rest, asked.parts
+                    return _Listed(*candidates, None)
+                return _Listed(rest, asked.parts, plan.limit + 1 if len(plan.sort) == 1 else None)
 
-            enough = plan.limit + 1 if len(plan.sort) == 1 else None
-            found = await self._in_thread(plan.type, plan.criterion, joined, listed, enough, name)
+            found = await self._in_thread(plan.type, plan.criterion, joined, listed, name)
         if asked.limits(name) == (None, None):
             return found
         return {*found, *passing(asked.parts, asked.odd)}
@@ -71,12 +77,17 @@ class Finder:
     async def find(self, type_: str, criterion: Criterion, at_most: int | None = None) -> Sequence[Head]:
         """Return the current resources of a type for which the criterion holds, in no order, or `at_most` of them."""
         asked, joined = await self._taken_apart(type_, criterion)
-        heads, parts = self._listed(type_, asked)
+
+        def listed(asked: Sieve) -> _Listed:
+            candidates = asked.candidates() or (list(self._catalog.heads(type_).values()), asked.parts)
+            return _Listed(*candidates, at_most)
+
+        heads, parts, _ = listed(asked)
         if not parts:
             return heads[:at_most]
         found = _judged(parts, heads, at_most)
         if found is None:
-            found = await self._in_thread(type_, criterion, joined, partial(self._listed, type_), at_most)
+            found = await self._in_thread(type_, criterion, joined, listed)
         return found[:at_most]
 
     async def explain(self, type_: str, criterion: Criterion) -> str:
@@ -122,23 +133,19 @@ class Finder:
         heads, parts = asked.candidates() or ([], ())
         return passing(parts, heads)
 
-    def _listed(self, type_: str, asked: Sieve) -> tuple[list[Head], Sequence[Part]]:
-        return asked.candidates() or (list(self._catalog.heads(type_).values()), asked.parts)
-
     async def _in_thread(
         self,
         type_: str,
         criterion: Criterion,
         joined: Joined,
-        listed: Callable[[Sieve], tuple[list[Head], Sequence[Part]]],
-        enough: int | None,
+        listed: Callable[[Sieve], _Listed],
         *orders: SortKey,
     ) -> list[Head]:
         """Judge what is listed at one moment, or go on until there is enough."""
         if any(isinstance(join, Has) for _, join in _joins(type_, criterion)):
             # Who refers to a resource changes meanwhile; what was found does not.
             _, joined = await self._taken_apart(type_, criterion, *orders, everything=True)
-        heads, parts = listed(sieve(self._catalog, type_, criterion, joined, many=True))
+        heads, parts, enough = listed(sieve(self._catalog, type_, criterion, joined, many=True))
         loop = asyncio.get_running_loop()
         found: list[Head] = []
         looked = 0

@@ -414,6 +414,7 @@ async def test_a_closed_storage_answers_nothing(tmp_path: Path) -> None:
     ("inline", "few", "kept"),
     [
         (5, 1, 3),
+        (20_000, 0, 4),
         pytest.param(0, 2_000, 500, marks=pytest.mark.slow),
         pytest.param(5, 0, 0, marks=pytest.mark.slow),
         pytest.param(200, 1, 3, marks=pytest.mark.slow),
@@ -426,9 +427,13 @@ async def test_every_way_to_the_answer_is_the_same_answer(
     monkeypatch.setattr("toro_core.testing.differential._PLANS", 60)
     monkeypatch.setattr("toro_ndjson.finding._INLINE", inline)
     monkeypatch.setattr("toro_ndjson.finding._PIECE", 7)
-    monkeypatch.setattr("toro_ndjson.finding._FEW", few)
+    monkeypatch.setattr("toro_ndjson.finding._SMALL", few)
     monkeypatch.setattr("toro_ndjson.storage._INLINE", inline)
     monkeypatch.setattr("toro_ndjson.rows._FEW", kept)
     monkeypatch.setattr("toro_ndjson.postings._FEW", 1 + kept % 3)
+    monkeypatch.setattr("toro_ndjson.ordered._BLOCK", 1 + kept % 5)
+    monkeypatch.setattr("toro_ndjson.shelf._INLINE", inline)
+    monkeypatch.setattr("toro_ndjson.shelf._MOST", 1 + few % 4)
+    monkeypatch.setattr("toro_ndjson.columns._MOST_ODD", few)
     async with open_ndjson(_url(tmp_path), compact_bytes=1_000) as storage:
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 100 + few)
