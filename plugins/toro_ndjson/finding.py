@@ -17,16 +17,16 @@ from toro_ndjson.columns import VALUED, column_name
 from toro_ndjson.matching import EVERYTHING, has_joins, narrowed, params
 from toro_ndjson.ordered import Entry
 from toro_ndjson.orders import order_name
+from toro_ndjson.parts import Joined, needed, sieve, stands
 from toro_ndjson.shelf import Name
-from toro_ndjson.sieve import Joined, Part, Sieve, needed, passing, sieve, stands
+from toro_ndjson.sieve import Part, Sieve, passing
 from toro_ndjson.versions import Head
+from toro_ndjson.walking import INLINE, along, judged
 
 __all__ = ["Finder"]
 
 _SMALL: Final = 100
 """Resources that are all judged and put in order, rather than gone along an order for."""
-_INLINE: Final = 20_000
-"""What judging may cost, in tests of membership, before it is done in a thread: some milliseconds."""
 _PIECE: Final = 1_000
 """Resources after which a cancelled caller is noticed."""
 _TRIES: Final = 3
@@ -57,8 +57,8 @@ class Finder:
         size = None if asked.driver is None else asked.driver.size
         if size is not None and size <= _SMALL:
             return self._driven(asked)
-        found = _along(plan, asked, self._walk(plan, key, name, asked), _INLINE if size is None else 4 * size)
-        if found is None and size is not None and size * asked.cost <= _INLINE:
+        found = along(plan, asked, self._walk(plan, key, name, asked), INLINE if size is None else 4 * size)
+        if found is None and size is not None and size * asked.cost <= INLINE:
             return self._driven(asked)
         if found is None:
 
@@ -85,7 +85,7 @@ class Finder:
         heads, parts, _ = listed(asked)
         if not parts:
             return heads[:at_most]
-        found = _judged(parts, heads, at_most)
+        found = judged(parts, heads, at_most)
         if found is None:
             found = await self._in_thread(type_, criterion, joined, listed)
         return found[:at_most]
@@ -205,51 +205,6 @@ class Finder:
             ids.update(await loop.run_in_executor(self._threads, targets, sources[start : start + _PIECE]))
         known = self._catalog.heads(type_)
         return {known[id_] for id_ in ids if id_ in known}
-
-
-def _along(plan: SearchPlan, asked: Sieve, walk: Iterator[Entry], budget: int) -> list[Head] | None:
-    """Return the first of a walk that pass, a page and one more; None where that costs more."""
-    tests = [(part.holds, part.cost) for part in asked.parts]
-    limit, single = plan.limit, len(plan.sort) == 1
-    budget = min(budget * asked.cost, _INLINE)
-    found: list[Head] = []
-    spent, counted, last = 0, 0, None
-    # Where more keys decide, all that are equal in the first are needed; of those equal to the cursor some are before it.
-    before = plan.cursor[0] if plan.cursor is not None and not single else None
-    for value, _, head in walk:
-        if counted > limit and (single or value != last):
-            return found
-        spent += 1
-        for holds, cost in tests:
-            spent += cost
-            if not holds(head):
-                break
-        else:
-            found.append(head)
-            counted += value != before
-            last = value
-        if spent > budget:
-            return None
-    return found
-
-
-def _judged(parts: Sequence[Part], heads: Iterable[Head], at_most: int | None) -> list[Head] | None:
-    """Return those that pass, or so many; None where that costs too much."""
-    tests = [(part.holds, part.cost) for part in parts]
-    found: list[Head] = []
-    spent = 0
-    for head in heads:
-        if len(found) == at_most or spent > _INLINE:
-            break
-        for holds, cost in tests:
-            spent += cost
-            if not holds(head):
-                break
-        else:
-            found.append(head)
-    else:
-        return found
-    return found if len(found) == at_most else None
 
 
 def _joins(type_: str, criterion: Criterion) -> Iterator[tuple[str, Chain | Has]]:

@@ -425,7 +425,8 @@ async def test_every_way_to_the_answer_is_the_same_answer(
 ) -> None:
     # The suite's sixty resources are few; with these bounds they are many.
     monkeypatch.setattr("toro_core.testing.differential._PLANS", 60)
-    monkeypatch.setattr("toro_ndjson.finding._INLINE", inline)
+    for module in ("finding", "walking"):
+        monkeypatch.setattr(f"toro_ndjson.{module}.INLINE", inline)
     monkeypatch.setattr("toro_ndjson.finding._PIECE", 7)
     monkeypatch.setattr("toro_ndjson.finding._SMALL", few)
     monkeypatch.setattr("toro_ndjson.storage._INLINE", inline)
