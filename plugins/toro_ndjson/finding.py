@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import islice
 from typing import Final, NamedTuple
 
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not, SearchPlan, SortKey
@@ -16,12 +17,12 @@ from toro_ndjson.catalog import Catalog
 from toro_ndjson.columns import VALUED, column_name
 from toro_ndjson.matching import EVERYTHING, has_joins, narrowed, params
 from toro_ndjson.ordered import Entry
-from toro_ndjson.orders import order_name
+from toro_ndjson.orders import NO_LIMITS, order_name
 from toro_ndjson.parts import Joined, needed, sieve, stands
 from toro_ndjson.shelf import Name
 from toro_ndjson.sieve import Part, Sieve, passing
 from toro_ndjson.versions import Head
-from toro_ndjson.walking import INLINE, along, judged
+from toro_ndjson.walking import INLINE, Budget, along, judged
 
 __all__ = ["Finder"]
 
@@ -57,20 +58,23 @@ class Finder:
         size = None if asked.driver is None else asked.driver.size
         if size is not None and size <= _SMALL:
             return self._driven(asked)
-        found = along(plan, asked, self._walk(plan, key, name, asked), INLINE if size is None else 4 * size)
-        if found is None and size is not None and size * asked.cost <= INLINE:
-            return self._driven(asked)
+        walk, cost = self._walk(plan, key, name, asked), None if size is None else 4 * size * asked.cost
+        found = await along(plan, asked.parts, walk, Budget(self._catalog, asked.parts, cost))
         if found is None:
+            # Something has been written meanwhile, or the rarest thing asked for is rarer than what is left of the order.
+            asked, joined = await self._taken_apart(plan.type, plan.criterion, name)
+            if asked.driver is not None and (asked.driver.size or 0) * asked.cost <= INLINE:
+                return self._driven(asked)
 
             def listed(asked: Sieve) -> _Listed:
-                rest = [entry[2] for entry in self._walk(plan, key, name, asked)]
-                candidates = asked.candidates()
-                if candidates is not None and len(candidates[0]) < len(rest):
-                    return _Listed(*candidates, None)
+                rest = [entry[2] for piece in self._walk(plan, key, name, asked) for entry in piece]
+                candidates, driver = asked.candidates(), asked.driver
+                if candidates is not None and driver is not None and (driver.size or 0) < len(rest):
+                    return _Listed(list(candidates[0]), candidates[1], None)
                 return _Listed(rest, asked.parts, plan.limit + 1 if len(plan.sort) == 1 else None)
 
             found = await self._in_thread(plan.type, plan.criterion, joined, listed, name)
-        if asked.limits(name) == (None, None):
+        if asked.limits(name) == NO_LIMITS:
             return found
         return {*found, *passing(asked.parts, asked.odd)}
 
@@ -79,13 +83,14 @@ class Finder:
         asked, joined = await self._taken_apart(type_, criterion)
 
         def listed(asked: Sieve) -> _Listed:
-            candidates = asked.candidates() or (list(self._catalog.heads(type_).values()), asked.parts)
-            return _Listed(*candidates, at_most)
+            heads, parts = asked.candidates() or (every.values(), asked.parts)
+            return _Listed(list(heads), parts, at_most)
 
-        heads, parts, _ = listed(asked)
+        every = self._catalog.heads(type_)
+        heads, parts = asked.candidates() or (every.values(), asked.parts)
         if not parts:
-            return heads[:at_most]
-        found = judged(parts, heads, at_most)
+            return list(islice(heads, at_most))
+        found = await judged(parts, heads, at_most, Budget(self._catalog, parts))
         if found is None:
             found = await self._in_thread(type_, criterion, joined, listed)
         return found[:at_most]
@@ -119,7 +124,7 @@ class Finder:
                 if size is not None:
                     yield name.param, size
 
-    def _walk(self, plan: SearchPlan, key: SortKey, name: SortKey, asked: Sieve) -> Iterator[Entry]:
+    def _walk(self, plan: SearchPlan, key: SortKey, name: SortKey, asked: Sieve) -> Iterator[list[Entry]]:
         """Go along the plan's first order from its cursor; where more keys decide, from the first of equal ones."""
         order = self._catalog.shelf(plan.type).order(name)
         if order is None:
@@ -142,7 +147,7 @@ class Finder:
         *orders: SortKey,
     ) -> list[Head]:
         """Judge what is listed at one moment, or go on until there is enough."""
-        if any(isinstance(join, Has) for _, join in _joins(type_, criterion)):
+        if next(_joins(type_, criterion), None) is not None:
             # Who refers to a resource changes meanwhile; what was found does not.
             _, joined = await self._taken_apart(type_, criterion, *orders, everything=True)
         heads, parts, enough = listed(sieve(self._catalog, type_, criterion, joined, many=True))

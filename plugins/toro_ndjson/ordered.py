@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 __all__ = ["Entry", "Ordered"]
@@ -12,6 +14,8 @@ Entry: TypeAlias = tuple[Any, ...]
 """Compares with others of its list. A shorter tuple that begins like it stands before it, and so serves as a bound."""
 _BLOCK: Final = 1_000
 """Entries that a block begins with; with twice as many it becomes two."""
+_PIECE: Final = 64
+_FIRST: Final = itemgetter(0)
 
 
 class Ordered:
@@ -62,21 +66,45 @@ class Ordered:
 
     def between(self, low: Entry | None = None, high: Entry | None = None) -> Iterator[Entry]:
         """Yield those from one bound to before the other."""
+        return chain.from_iterable(self.upwards(low, high))
+
+    def upwards(self, low: Entry | None = None, high: Entry | None = None) -> Iterator[list[Entry]]:
+        """Yield the same in pieces, small ones first."""
         first, start = (0, 0) if low is None else self._at(low)
         last, end = (len(self._blocks), 0) if high is None else self._at(high)
+        size = _PIECE
         for number in range(first, min(last + 1, len(self._blocks))):
             block = self._blocks[number]
             begin, stop = start if number == first else 0, end if number == last else len(block)
-            yield from block if stop - begin == len(block) else block[begin:stop]
+            while begin < stop:
+                piece = block[begin : min(begin + size, stop)]
+                begin += size
+                size *= 2
+                yield piece
 
-    def backwards(self, low: Entry | None = None, high: Entry | None = None) -> Iterator[Entry]:
-        """Yield the same from their end."""
-        first, start = (0, 0) if low is None else self._at(low)
-        last, end = (len(self._blocks), 0) if high is None else self._at(high)
-        for number in range(min(last, len(self._blocks) - 1), first - 1, -1):
-            block = self._blocks[number]
-            begin, stop = start if number == first else 0, end if number == last else len(block)
-            yield from reversed(block[begin:stop])
+    def downwards(self, low: Entry | None = None, high: Entry | None = None) -> Iterator[list[Entry]]:
+        """Yield the same in pieces from their end: by the first member downwards, by the others upwards where it is equal."""
+        size = _PIECE
+        while (entry := self._before(high, size)) is not None:
+            start = entry[:1] if low is None else max(entry[:1], low)
+            piece = list(self.between(start, high))
+            if not piece:
+                return
+            # Sorting leaves in place what is equal, backwards too.
+            piece.sort(key=_FIRST, reverse=True)
+            yield piece
+            high = start
+            size *= 2
+
+    def _before(self, bound: Entry | None, count: int) -> Entry | None:
+        """Return the entry so many places before a bound, or the first of its block; None where there is none."""
+        number, at = (len(self._blocks), 0) if bound is None else self._at(bound)
+        if not at:
+            number -= 1
+            if number < 0:
+                return None
+            at = len(self._blocks[number])
+        return self._blocks[number][max(0, at - count)]
 
     def _at(self, bound: Entry) -> tuple[int, int]:
         """Return the block and the place in it where a bound stands."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from toro_core.search.plan import MISSING, SortKey
 from toro_ndjson.ordered import Entry, Ordered
 from toro_ndjson.versions import Head
 
-__all__ = ["Order", "order_name", "own_value"]
+__all__ = ["NO_LIMITS", "Limits", "Order", "order_name", "own_value"]
+
+Limits: TypeAlias = tuple[int | None, int | None]
+"""Values, inclusive, between which all lie; None where there is no bound."""
+NO_LIMITS: Final[Limits] = (None, None)
 
 _OWN: Final = frozenset({None, "_id", "_lastUpdated"})
 
@@ -57,23 +61,22 @@ class Order:
         self._list(value).remove((value, head.version.key.id, head))
 
     def walk(
-        self, *, descending: bool, after: tuple[Any, str] | None, limits: tuple[int | None, int | None] = (None, None)
-    ) -> Iterator[Entry]:
-        """Yield entries in order from after one's value and id; with limits, inclusive, only those with values between."""
+        self, *, descending: bool, after: tuple[Any, str] | None = None, limits: Limits = NO_LIMITS
+    ) -> Iterator[list[Entry]]:
+        """Yield entries in order, in pieces, from after one's value and id; with limits only those with values between."""
         low, high = limits
         first = None if low is None else (low,)
         last = None if high is None else (high + 1,)
+        beyond = None if after is None else (*after, _AFTER)
         only_missing = after is not None and _is_missing(after[0])
-        if not only_missing:
-            if descending:
-                yield from _descending(self._entries, after, first, last)
-            else:
-                beyond = None if after is None else (*after, _AFTER)
-                yield from self._entries.between(beyond if first is None else max(first, beyond or first), last)
-        if limits == (None, None):
-            yield from self._missing.between((*after, _AFTER) if only_missing and after else None)
+        if not only_missing and descending:
+            yield from _descending(self._entries, after, first, last)
+        elif not only_missing:
+            yield from self._entries.upwards(beyond if first is None else max(first, beyond or first), last)
+        if limits == NO_LIMITS:
+            yield from self._missing.upwards(beyond if only_missing else None)
 
-    def size(self, limits: tuple[int | None, int | None]) -> int:
+    def size(self, limits: Limits) -> int:
         """Count those with values between limits, inclusive."""
         low, high = limits
         before = 0 if low is None else self._entries.rank((low,))
@@ -95,7 +98,7 @@ class Order:
 
 
 class _After:
-    """Greater than any resource, so that an entry's value and id with it stand right behind that entry."""
+    """Greater than anything, so that an entry's value and id with it stand right behind that entry."""
 
     def __lt__(self, other: object) -> bool:
         return False
@@ -109,24 +112,17 @@ _AFTER: Final = _After()
 
 def _descending(
     entries: Ordered, after: tuple[Any, str] | None, first: Entry | None, last: Entry | None
-) -> Iterator[Entry]:
-    """Go by value downwards, and by id upwards where values are equal."""
+) -> Iterator[list[Entry]]:
     if after is not None:
+        # What is equal to it comes upwards by id.
         value, id_ = after
-        inside = (first is None or value >= first[0]) and (last is None or value < last[0])
-        if inside:
-            for entry in entries.between((value, id_, _AFTER)):
-                if entry[0] != value:
-                    break
-                yield entry
+        equal = [
+            entry for entry in entries.between((value, id_, _AFTER), (value, _AFTER)) if first is None or entry > first
+        ]
+        if equal and (last is None or equal[0] < last):
+            yield equal
         last = (value,) if last is None else min(last, (value,))
-    group: list[Entry] = []
-    for entry in entries.backwards(first, last):
-        if group and entry[0] != group[0][0]:
-            yield from reversed(group)
-            group.clear()
-        group.append(entry)
-    yield from reversed(group)
+    yield from entries.downwards(first, last)
 
 
 def _is_missing(value: object) -> bool:

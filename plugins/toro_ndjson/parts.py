@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from toro_core.search.evaluate import matches
@@ -28,8 +29,9 @@ from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.columns import USUAL, VALUED, Valued, bounds, column_name
 from toro_ndjson.matching import reading
+from toro_ndjson.orders import NO_LIMITS, Limits
 from toro_ndjson.shelf import Name
-from toro_ndjson.sieve import Limits, Part, Sieve
+from toro_ndjson.sieve import Part, Sieve
 from toro_ndjson.versions import Head
 
 __all__ = ["Joined", "needed", "sieve", "stands"]
@@ -37,6 +39,7 @@ __all__ = ["Joined", "needed", "sieve", "stands"]
 Joined: TypeAlias = "Mapping[tuple[str, Criterion], Collection[Head]]"
 """Of each Chain and Has of a type that was followed, what it holds for."""
 _NO_ROWS: Final = Rows()
+_OWN: Final = SortKey()
 _STORED: Final = SortKey(param="_lastUpdated")
 _SET: Final = 1
 _COLUMN: Final = 4
@@ -57,6 +60,9 @@ def needed(type_: str, criterion: Criterion) -> Iterator[tuple[str, Name]]:
             yield from needed(other, inner)
         case LastUpdated():
             yield type_, _STORED
+        case Period():
+            yield type_, column_name(criterion)
+            yield type_, _OWN
         case _ if isinstance(criterion, VALUED):
             yield type_, column_name(criterion)
 
@@ -90,35 +96,36 @@ class _Maker:
 
     def sieve(self, type_: str, criterion: Criterion) -> Sieve:
         criteria = list(_flat(criterion))
-        lows, highs, odd = self._limits(type_, criteria)
-        stored = [found for one in criteria if isinstance(one, LastUpdated) and (found := _stored(one))]
+        own, odd = self._own(type_, criteria)
+        stored = _within([found for one in criteria if isinstance(one, LastUpdated) and (found := _stored(one))])
         parts = [self._part(type_, one) for one in criteria]
-        return Sieve(
-            parts,
-            (max(lows, default=None), min(highs, default=None)),
-            (
-                max((low for low, _ in stored if low is not None), default=None),
-                min((high for _, high in stored if high is not None), default=None),
-            ),
-            odd,
-        )
+        return Sieve(parts, own, stored, odd, self._dated(type_, own, odd))
 
-    def _limits(self, type_: str, criteria: Iterable[Criterion]) -> tuple[list[int], list[int], Collection[Head]]:
+    def _dated(self, type_: str, limits: Limits, odd: Collection[Head]) -> Part | None:
+        """Return what lists all whose own values lie between limits, and the odd ones."""
+        order = self._catalog.shelf(type_).order(_OWN)
+        if order is None or limits == NO_LIMITS:
+            return None
+        found = order
+
+        def heads() -> Iterator[Head]:
+            pieces = chain.from_iterable(found.walk(descending=False, limits=limits))
+            return chain(map(itemgetter(2), pieces), odd)
+
+        return Part(holds=bool, cost=0, size=found.size(limits) + len(odd), heads=heads)
+
+    def _own(self, type_: str, criteria: Iterable[Criterion]) -> tuple[Limits, Collection[Head]]:
         """Return between which own values what holds for the periods lies, and what of it may lie elsewhere."""
-        lows: list[int] = []
-        highs: list[int] = []
+        found: list[Limits] = []
         odd: set[Head] = set()
         for one in criteria:
-            if not isinstance(one, Period):
-                continue
-            column = self._catalog.shelf(type_).column(column_name(one))
-            found = bounds(one.prefix, one.low, one.high, USUAL)
-            if column is None or column.odd is None or found is None:
-                continue
-            odd |= column.odd
-            lows += [int(found[0])] if found[0] is not None else []
-            highs += [int(found[1])] if found[1] is not None else []
-        return lows, highs, odd
+            if isinstance(one, Period):
+                column = self._catalog.shelf(type_).column(column_name(one))
+                limits = _bounds(one, USUAL)
+                if column is not None and column.odd is not None and limits is not None:
+                    found.append(limits)
+                    odd |= column.odd
+        return _within(found), odd
 
     def _part(self, type_: str, criterion: Criterion) -> Part:
         find = self._find
@@ -144,7 +151,7 @@ class _Maker:
             case Not(inner):
                 part = self._part(type_, inner)
                 holds = part.holds
-                return Part(holds=lambda head: not holds(head), cost=part.cost)
+                return Part(holds=lambda head: not holds(head), cost=part.cost, reads=part.reads)
             case LastUpdated():
                 return self._updated(type_, criterion)
             case _ if isinstance(criterion, VALUED):
@@ -171,7 +178,7 @@ class _Maker:
         found = order
 
         def heads() -> Iterator[Head]:
-            return (head for *_, head in found.walk(descending=False, after=None, limits=limits))
+            return (entry[2] for piece in found.walk(descending=False, limits=limits) for entry in piece)
 
         return Part(holds=holds, cost=_COLUMN, size=found.size(limits), heads=heads)
 
@@ -184,7 +191,7 @@ class _Maker:
         def holds(head: Head) -> bool:
             return matches(criterion, head.version.key, head.version.at, read(head.rows))
 
-        return Part(holds=holds, cost=_ROWS)
+        return Part(holds=holds, cost=_ROWS, reads=True)
 
     def _referred(self, type_: str, has: Has) -> Part:
         inner = self._part(has.type, has.criterion)
@@ -193,7 +200,7 @@ class _Maker:
         def referred(head: Head) -> bool:
             return any(map(holds, tuple(find("reference", has.type, has.param, type_, head.version.key.id))))
 
-        return Part(holds=referred, cost=_PROBE + 4 * inner.cost)
+        return Part(holds=referred, cost=_PROBE + 4 * inner.cost, reads=inner.reads)
 
 
 def _flat(criterion: Criterion) -> Iterator[Criterion]:
@@ -205,8 +212,20 @@ def _flat(criterion: Criterion) -> Iterator[Criterion]:
 
 
 def _stored(criterion: LastUpdated) -> Limits | None:
-    found = bounds(criterion.prefix, criterion.low, criterion.high, 1_000)
+    return _bounds(criterion, 1_000)
+
+
+def _bounds(criterion: Period | LastUpdated, width: int) -> Limits | None:
+    found = bounds(criterion.prefix, criterion.low, criterion.high, width)
     return found and (None if found[0] is None else int(found[0]), None if found[1] is None else int(found[1]))
+
+
+def _within(limits: Iterable[Limits]) -> Limits:
+    limits = tuple(limits)
+    return (
+        max((low for low, _ in limits if low is not None), default=None),
+        min((high for _, high in limits if high is not None), default=None),
+    )
 
 
 def _in(heads: Collection[Head]) -> Part:
@@ -219,9 +238,8 @@ def _all(inner: Sieve) -> Part:
     def holds(head: Head) -> bool:
         return all(test(head) for test in tests)
 
-    if driver is None:
-        return Part(holds=holds, cost=inner.cost)
-    return Part(holds=holds, cost=inner.cost, size=driver.size, heads=driver.heads)
+    part = Part(holds=holds, cost=inner.cost, reads=any(part.reads for part in inner.parts))
+    return part if driver is None else replace(part, size=driver.size, heads=driver.heads)
 
 
 def _any(parts: list[Part]) -> Part:
@@ -231,14 +249,12 @@ def _any(parts: list[Part]) -> Part:
         return any(test(head) for test in tests)
 
     cost = sum(part.cost for part in parts)
+    part = Part(holds=holds, cost=cost, reads=any(part.reads for part in parts))
     sources = [part.heads for part in parts if part.heads is not None]
     if len(sources) < len(parts):
-        return Part(holds=holds, cost=cost)
-    size = sum(part.size or 0 for part in parts)
-    return Part(
-        holds=holds,
-        cost=cost,
-        size=size,
-        heads=lambda: chain.from_iterable(source() for source in sources),
-        exact=all(part.exact for part in parts),
-    )
+        return part
+
+    def heads() -> Iterator[Head]:
+        return chain.from_iterable(source() for source in sources)
+
+    return replace(part, size=sum(part.size or 0 for part in parts), heads=heads)

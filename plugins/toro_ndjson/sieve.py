@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from toro_core.search.plan import SortKey
+from toro_ndjson.orders import NO_LIMITS, Limits
 from toro_ndjson.versions import Head
 
-__all__ = ["Limits", "Part", "Sieve", "passing"]
-
-Limits: TypeAlias = tuple[int | None, int | None]
-"""Values, inclusive, between which all lie; None where there is no bound."""
-_NO_LIMITS: Final[Limits] = (None, None)
+__all__ = ["Part", "Sieve", "passing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A criterion: `holds` judges a resource at a cost, `heads` yields about `size` among which are all it holds for.
 
-    Some come twice; where it is `exact` it holds for each.
+    Where it is `exact` it holds for each, and none comes twice.
     """
 
     holds: Callable[[Head], bool]
@@ -28,31 +25,39 @@ class Part:
     size: int | None = None
     heads: Callable[[], Iterable[Head]] | None = None
     exact: bool = False
+    reads: bool = False
+    """Judging parses rows."""
 
 
 class Sieve:
     """Parts that all have to hold, on one catalog at one moment; afterwards the judging goes on, and misses what is replaced."""
 
-    def __init__(self, parts: Iterable[Part], dated: Limits, stored: Limits, odd: Collection[Head]) -> None:
-        """Take the parts, and between which own values, and times of storage, all lie that are not odd."""
+    def __init__(
+        self, parts: Iterable[Part], own: Limits, stored: Limits, odd: Collection[Head], within: Part | None
+    ) -> None:
+        """Take the parts, and between which own values, and times of storage, all lie that are not odd.
+
+        What lies `within` may be listed, and is still to be asked everything.
+        """
         self.parts: Final = sorted(parts, key=lambda part: part.cost)
         self.odd: Final = odd
-        self._dated = dated
+        self._own = own
         self._stored = stored
-        sized = [part for part in self.parts if part.size is not None]
+        sized = [part for part in (*self.parts, within) if part is not None and part.size is not None]
         self.driver: Final = min(sized, key=lambda part: part.size or 0, default=None)
 
-    def candidates(self) -> tuple[list[Head], Sequence[Part]] | None:
+    def candidates(self) -> tuple[Iterable[Head], Sequence[Part]] | None:
         """Return the fewest that some part finds, and what is still to be asked of each; None where no part finds any."""
         driver = self.driver
         if driver is None or driver.heads is None:
             return None
-        heads = list(dict.fromkeys(driver.heads()))
-        return heads, [part for part in self.parts if not (driver.exact and part is driver)]
+        if driver.exact:
+            return driver.heads(), [part for part in self.parts if part is not driver]
+        return dict.fromkeys(driver.heads()), self.parts
 
     def limits(self, order: SortKey) -> Limits:
         """Return between which values, inclusive, all lie in an order but those that are odd."""
-        return {None: self._dated, "_lastUpdated": self._stored}.get(order.param, _NO_LIMITS)
+        return {None: self._own, "_lastUpdated": self._stored}.get(order.param, NO_LIMITS)
 
     @property
     def cost(self) -> int:

@@ -433,6 +433,8 @@ async def test_every_way_to_the_answer_is_the_same_answer(
     monkeypatch.setattr("toro_ndjson.rows._FEW", kept)
     monkeypatch.setattr("toro_ndjson.postings._FEW", 1 + kept % 3)
     monkeypatch.setattr("toro_ndjson.ordered._BLOCK", 1 + kept % 5)
+    monkeypatch.setattr("toro_ndjson.ordered._PIECE", 1 + kept % 3)
+    monkeypatch.setattr("toro_ndjson.walking._PIECE", 7)
     monkeypatch.setattr("toro_ndjson.shelf._INLINE", inline)
     monkeypatch.setattr("toro_ndjson.shelf._MOST", 1 + few % 4)
     monkeypatch.setattr("toro_ndjson.columns._MOST_ODD", few)

@@ -56,6 +56,7 @@ def test_entries_stay_in_order_whatever_is_added_and_taken(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toro_ndjson.ordered._BLOCK", block)
+        patch.setattr("toro_ndjson.ordered._PIECE", block)
         ordered, every = Ordered(first), sorted(first)
         for entry in later:
             if entry not in every:
@@ -68,7 +69,8 @@ def test_entries_stay_in_order_whatever_is_added_and_taken(
     end = len(every) if high is None else bisect_left(every, high)
     assert len(ordered) == len(every)
     assert list(ordered.between(low, high)) == every[start:end]
-    assert list(ordered.backwards(low, high)) == every[start:end][::-1]
+    downwards = [entry for piece in ordered.downwards(low, high) for entry in piece]
+    assert downwards == sorted(every[start:end], key=lambda entry: entry[0], reverse=True)
     if low is not None:
         assert ordered.rank(low) == start
 
