@@ -55,8 +55,10 @@ class Finder:
         key = plan.sort[0] if plan.sort else SortKey(param="_id")
         name = order_name(key, dated=plan.type in self._catalog.dated)
         asked, joined = await self._taken_apart(plan.type, plan.criterion, name)
+        order = self._catalog.shelf(plan.type).order(name)
+        every = 0 if order is None else order.size(asked.limits(name))
         size = None if asked.driver is None else asked.driver.size
-        if size is not None and size <= _SMALL:
+        if size is not None and (size <= _SMALL or asked.few(plan.limit + 1, every)) and size * asked.cost <= INLINE:
             return self._driven(asked)
         walk, cost = self._walk(plan, key, name, asked), None if size is None else 4 * size * asked.cost
         found = await along(plan, asked.parts, walk, Budget(self._catalog, asked.parts, cost))

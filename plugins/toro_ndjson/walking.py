@@ -61,7 +61,7 @@ async def along(
     before = plan.cursor[0] if plan.cursor is not None and not single else None
     for piece in walk:
         spent = len(piece) * (1 + first_cost)
-        for value, _, head in [entry for entry in piece if first(entry[2])]:
+        for value, _, head in (entry for entry in piece if first(entry[2])):
             if counted > limit and (single or value != last):
                 return found
             for holds, cost in others:
