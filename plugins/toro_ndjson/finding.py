@@ -20,7 +20,7 @@ from toro_ndjson.ordered import Entry
 from toro_ndjson.orders import NO_LIMITS, order_name
 from toro_ndjson.parts import Joined, needed, sieve, stands
 from toro_ndjson.shelf import Name
-from toro_ndjson.sieve import Part, Sieve, passing
+from toro_ndjson.sieve import RANKING, Part, Sieve, passing
 from toro_ndjson.versions import Head
 from toro_ndjson.walking import INLINE, Budget, along, judged
 
@@ -56,11 +56,13 @@ class Finder:
         name = order_name(key, dated=plan.type in self._catalog.dated)
         asked, joined = await self._taken_apart(plan.type, plan.criterion, name)
         order = self._catalog.shelf(plan.type).order(name)
-        every = 0 if order is None else order.size(asked.limits(name))
+        ordered = 0 if order is None else order.size(asked.limits(name))
+        every = len(self._catalog.heads(plan.type))
         size = None if asked.driver is None else asked.driver.size
-        if size is not None and (size <= _SMALL or asked.few(plan.limit + 1, every)) and size * asked.cost <= INLINE:
+        few = size is not None and (size <= _SMALL or asked.few(plan.limit + 1, ordered, every))
+        if few and (size or 0) * asked.cost <= INLINE:
             return self._driven(asked)
-        walk, cost = self._walk(plan, key, name, asked), None if size is None else 4 * size * asked.cost
+        walk, cost = self._walk(plan, key, name, asked), None if size is None else size * (asked.cost + RANKING)
         found = await along(plan, asked.parts, walk, Budget(self._catalog, asked.parts, cost))
         if found is None:
             # Something has been written meanwhile, or the rarest thing asked for is rarer than what is left of the order.

@@ -10,9 +10,9 @@ from toro_core.search.plan import SortKey
 from toro_ndjson.orders import NO_LIMITS, Limits
 from toro_ndjson.versions import Head
 
-__all__ = ["Part", "Sieve", "passing"]
+__all__ = ["RANKING", "Part", "Sieve", "passing"]
 
-_RANKING: Final = 8
+RANKING: Final = 8
 """What putting one in order costs, in tests of membership."""
 
 
@@ -62,19 +62,19 @@ class Sieve:
         """Return between which values, inclusive, all lie in an order but those that are odd."""
         return {None: self._own, "_lastUpdated": self._stored}.get(order.param, NO_LIMITS)
 
-    def few(self, limit: int, every: int) -> bool:
-        """Say whether it is cheaper to judge what the driver lists than to find so many along an order of so many.
+    def few(self, wanted: int, ordered: int, every: int) -> bool:
+        """Say whether it is cheaper to judge what the driver lists than to find so many along so much of an order.
 
-        That is guessed: as if nothing that is asked had to do with anything else.
+        That is guessed, as if no criterion had to do with another, from how many there are of `every` resource of the type.
         """
         if self.driver is None or not self.driver.size:
             return self.driver is not None
-        share = 1.0
+        found = float(max(every, 1))
         for part in self.parts:
-            share *= 1 if part.size is None else min(1, part.size / max(every, 1))
-        steps = min(every, limit / max(share, 1e-9))
+            found *= 1 if part.size is None else min(1, part.size / max(every, 1))
+        steps = min(ordered, wanted * ordered / max(found, 1e-9))
         tested = self.driver.size * (1 + sum(part.cost for part in self.parts if part is not self.driver))
-        return tested + _RANKING * every * share <= steps * (1 + self.parts[0].cost if self.parts else 1)
+        return tested + RANKING * found <= steps * (1 + self.parts[0].cost if self.parts else 1)
 
     @property
     def cost(self) -> int:
