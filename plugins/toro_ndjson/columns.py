@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias, assert_never
 
-from toro_core.search.compare import compares, number_compares
-from toro_core.search.plan import Number, Period, Prefix, Quantity, Text, Uri
+from toro_core.search.evaluate import compares, number_compares
+from toro_core.search.plan import Number, Period, Quantity, Text, Uri
+from toro_ndjson.bounds import after, bounds
 from toro_ndjson.ordered import Entry, Ordered
 from toro_ndjson.versions import Head
 
-__all__ = ["USUAL", "VALUED", "Column", "ColumnName", "Valued", "bounds", "column_name"]
+__all__ = ["USUAL", "VALUED", "Column", "ColumnName", "Valued", "column_name"]
 
 Valued: TypeAlias = Period | Number | Quantity | Text | Uri
 VALUED: Final = (Period, Number, Quantity, Text, Uri)
@@ -28,7 +29,6 @@ USUAL: Final = 1 << 42
 """Microseconds, some fifty days, up to which the interval that begins with a resource's own sort value is usual, not odd."""
 _MOST_ODD: Final = 250
 _ENDLESS: Final = 1_024
-_NONE: Final[tuple[Entry, ...]] = ()
 
 
 class ColumnName(NamedTuple):
@@ -52,7 +52,8 @@ class Column:
     def __init__(self, name: ColumnName, heads: Iterable[tuple[Head, Iterable[list[Any]]]]) -> None:
         """Take the rows, as lists, of the resources that have some."""
         self.name = name
-        self._entries: dict[Head, tuple[Entry, ...]] = {}
+        self._entries: dict[Head, Entry | list[Entry]] = {}
+        """Of nearly all resources it is one."""
         self.odd: set[Head] | None = set()
         """Resources whose own sort value is not this one alone, or about as long; None where there are many."""
         groups: dict[Any, list[Entry]] = {}
@@ -71,7 +72,8 @@ class Column:
 
     def remove(self, head: Head) -> None:
         """Take out what `add` entered."""
-        for entry in self._entries.pop(head, _NONE):
+        found = self._entries.pop(head, [])
+        for entry in found if isinstance(found, list) else [found]:
             group = _group(self.name.kind, entry)
             self._groups[group].remove(entry)
             if not self._groups[group]:
@@ -84,8 +86,10 @@ class Column:
         judge, entries = _judge(criterion), self._entries
 
         def holds(head: Head) -> bool:
-            found = entries.get(head, _NONE)
-            return judge(found[0]) if len(found) == 1 else any(map(judge, found))
+            found = entries.get(head)
+            if found is None:
+                return False
+            return any(map(judge, found)) if isinstance(found, list) else judge(found)
 
         return holds
 
@@ -108,8 +112,8 @@ class Column:
         for group, ordered in self._groups.items():
             match criterion:
                 case Text(value=value, match="starts") | Uri(value=value, match="starts"):
-                    after = _after(value)
-                    yield ordered, ((value,), None if after is None else (after,))
+                    beyond = after(value)
+                    yield ordered, ((value,), None if beyond is None else (beyond,))
                 case Text():
                     yield ordered, None
                 case Uri(value=value):
@@ -133,10 +137,10 @@ class Column:
 
     def _enter(self, head: Head, rows: Iterable[list[Any]]) -> Iterator[tuple[Any, Entry]]:
         kind, id_ = self.name.kind, head.version.key.id
-        entries = tuple({_entry(kind, id_, row, head): None for row in rows})
+        entries = list({_entry(kind, id_, row, head): None for row in rows})
         if not entries:
             return
-        self._entries[head] = entries
+        self._entries[head] = entries if len(entries) > 1 else entries[0]
         if kind == "dates" and self.odd is not None:
             low, _, high, _ = entries[0]
             if len(entries) > 1 or low != head.value or high - low > USUAL:
@@ -145,45 +149,6 @@ class Column:
                     self.odd = None
         for entry in entries:
             yield _group(kind, entry), entry
-
-
-def bounds(prefix: Prefix, low: float, high: float, width: float) -> tuple[float | None, float | None] | None:
-    """Return between which values, inclusive, the low ends lie of all intervals, so wide at most, that compare so with this.
-
-    None where nearly all do.
-    """
-    match prefix:
-        case "eq":
-            return low, high
-        case "gt":
-            return _less(high, width), None
-        case "ge":
-            return _less(low, width), None
-        case "lt" | "eb":
-            return None, low
-        case "le":
-            return None, high
-        case "sa":
-            return high, None
-        case "ap":
-            return _less(low, width), high
-        case _:
-            return None
-
-
-def _less(value: float, width: float) -> float:
-    if not width:
-        return value
-    if isinstance(value, int) and isinstance(width, int):
-        return value - width
-    # Of floats the width was rounded, and so is what is left.
-    return math.nextafter(value - 2 * width, -math.inf)
-
-
-def _after(start: str) -> str | None:
-    """Return what every text comes before that starts so, None where there is nothing."""
-    rest = start.rstrip(_LAST)
-    return rest[:-1] + chr(ord(rest[-1]) + 1) if rest else None
 
 
 def _entry(kind: str, id_: str, row: list[Any], head: Head) -> Entry:

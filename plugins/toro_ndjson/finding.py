@@ -12,13 +12,14 @@ from concurrent.futures import Executor
 from itertools import islice
 from typing import Final, NamedTuple
 
-from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not, SearchPlan, SortKey
+from toro_core.search.plan import AllOf, Chain, Criterion, Has, SearchPlan, SortKey
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.columns import VALUED, column_name
+from toro_ndjson.joins import Joined, joins, stands
 from toro_ndjson.matching import EVERYTHING, has_joins, narrowed, params
 from toro_ndjson.ordered import Entry
 from toro_ndjson.orders import NO_LIMITS, order_name
-from toro_ndjson.parts import Joined, needed, sieve, stands
+from toro_ndjson.parts import needed, sieve
 from toro_ndjson.shelf import Name
 from toro_ndjson.sieve import RANKING, Part, Sieve, passing
 from toro_ndjson.versions import Head
@@ -151,7 +152,7 @@ class Finder:
         *orders: SortKey,
     ) -> list[Head]:
         """Judge what is listed at one moment, or go on until there is enough."""
-        if next(_joins(type_, criterion), None) is not None:
+        if next(joins(type_, criterion), None) is not None:
             # Who refers to a resource changes meanwhile; what was found does not.
             _, joined = await self._taken_apart(type_, criterion, *orders, everything=True)
         heads, parts, enough = listed(sieve(self._catalog, type_, criterion, joined, many=True))
@@ -174,7 +175,7 @@ class Finder:
         joined: dict[tuple[str, Criterion], Collection[Head]] = {}
         for _ in range(_TRIES):
             moment = self._catalog.moment
-            for other, join in _joins(type_, criterion):
+            for other, join in joins(type_, criterion):
                 if isinstance(join, Chain):
                     joined[other, join] = await self._chained(other, join)
                 elif everything:
@@ -214,18 +215,3 @@ class Finder:
             ids.update(await loop.run_in_executor(self._threads, targets, sources[start : start + _PIECE]))
         known = self._catalog.heads(type_)
         return {known[id_] for id_ in ids if id_ in known}
-
-
-def _joins(type_: str, criterion: Criterion) -> Iterator[tuple[str, Chain | Has]]:
-    """Name each Chain and Has with the type it is asked of; those within a Chain are followed with it."""
-    match criterion:
-        case AllOf(criteria) | AnyOf(criteria):
-            for one in criteria:
-                yield from _joins(type_, one)
-        case Not(inner):
-            yield from _joins(type_, inner)
-        case Has(type=other, criterion=inner):
-            yield from _joins(other, inner)
-            yield type_, criterion
-        case Chain():
-            yield type_, criterion

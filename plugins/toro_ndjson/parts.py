@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Final
 
 from toro_core.search.evaluate import matches
 from toro_core.search.plan import (
@@ -26,18 +26,18 @@ from toro_core.search.plan import (
     Token,
 )
 from toro_core.storage import Rows
+from toro_ndjson.bounds import bounds
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.columns import USUAL, VALUED, Valued, bounds, column_name
+from toro_ndjson.columns import USUAL, VALUED, Valued, column_name
+from toro_ndjson.joins import Joined
 from toro_ndjson.matching import reading
 from toro_ndjson.orders import NO_LIMITS, Limits
 from toro_ndjson.shelf import Name
 from toro_ndjson.sieve import Part, Sieve
 from toro_ndjson.versions import Head
 
-__all__ = ["Joined", "needed", "sieve", "stands"]
+__all__ = ["needed", "sieve"]
 
-Joined: TypeAlias = "Mapping[tuple[str, Criterion], Collection[Head]]"
-"""Of each Chain and Has of a type that was followed, what it holds for."""
 _NO_ROWS: Final = Rows()
 _OWN: Final = SortKey()
 _STORED: Final = SortKey(param="_lastUpdated")
@@ -70,21 +70,6 @@ def needed(type_: str, criterion: Criterion) -> Iterator[tuple[str, Name]]:
 def sieve(catalog: Catalog, type_: str, criterion: Criterion, joined: Joined, *, many: bool = False) -> Sieve:
     """Take a criterion apart. What it needs is there; with `many`, rows are read for what is asked alone."""
     return _Maker(catalog, joined, many).sieve(type_, criterion)
-
-
-def stands(type_: str, criterion: Criterion, joined: Joined, catalog: Catalog, head: Head) -> bool:
-    """Judge a resource by its rows alone, as it was when it was one of the current ones. Every Chain and Has was followed."""
-    match criterion:
-        case AllOf(criteria):
-            return all(stands(type_, one, joined, catalog, head) for one in criteria)
-        case AnyOf(criteria):
-            return any(stands(type_, one, joined, catalog, head) for one in criteria)
-        case Not(inner):
-            return not stands(type_, inner, joined, catalog, head)
-        case Chain() | Has():
-            return head in joined[type_, criterion]
-        case _:
-            return matches(criterion, head.version.key, head.version.at, catalog.rows.one(head.rows))
 
 
 class _Maker:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from toro_core.search.plan import SortKey
+from toro_ndjson.collector import without_collector
 from toro_ndjson.columns import Column, ColumnName
 from toro_ndjson.orders import Order
 from toro_ndjson.rows import NO_ROWS
@@ -20,7 +21,7 @@ from toro_ndjson.versions import Head
 __all__ = ["Name", "Shelf"]
 
 Name: TypeAlias = ColumnName | SortKey
-_MOST: Final = 16
+_MOST: Final = 12
 """Columns and orders that a type has at once; the one that was not asked for the longest makes room."""
 _INLINE: Final = 200
 """Resources whose values are gathered without a thread."""
@@ -114,7 +115,8 @@ def _follow(made: Column | Order, before: Head | None, after: Head | None, rows:
 
 def _make(name: Name, heads: Collection[Head]) -> Column | Order:
     if isinstance(name, SortKey) and name.param in {None, "_id", "_lastUpdated"}:
-        return Order(name, ((head, ()) for head in heads))
+        with without_collector():
+            return Order(name, ((head, ()) for head in heads))
     kind = "orders" if isinstance(name, SortKey) else name.kind
     # What is not asked for is passed over by the parser, which makes nothing of it.
     shape = msgspec.defstruct("Wanted", [(kind, list[Any], msgspec.field(default_factory=list))])
@@ -128,5 +130,6 @@ def _make(name: Name, heads: Collection[Head]) -> Column | Order:
             row[1:] = [known.setdefault(each, each) for each in row[1:]]
         return some
 
-    found = ((head, rows(head)) for head in heads)
-    return Order(name, found) if isinstance(name, SortKey) else Column(name, found)
+    with without_collector():
+        found = ((head, rows(head)) for head in heads)
+        return Order(name, found) if isinstance(name, SortKey) else Column(name, found)
