@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import stat
 import tarfile
 import time
@@ -182,6 +183,20 @@ async def test_a_search_is_explained(tmp_path: Path) -> None:
             "Postings of tokens, references, compartments and ids leave 2.",
             "Evaluated on each: name.",
         ]
+
+
+async def test_the_query_of_the_page_reads_a_folder_while_it_is_served(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="the page's query needs DuckDB")
+    page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text("utf-8")
+    (query,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    async with _opened(_url(tmp_path)) as storage:
+        for id, gender in (("a", "male"), ("b", "female"), ("c", "male")):
+            body = Body(before=b'{"resourceType":"Patient","meta":{', after=b'},"gender":"%s"}' % gender.encode())
+            await storage.commit([Write(key=Key("Patient", id), body=body)])
+    async with _opened(_url(tmp_path)):
+        with duckdb.connect() as connection:
+            connection.execute(f"SET file_search_path = '{tmp_path}'")
+            assert connection.execute(query).fetchall() == [("female", 1), ("male", 2)]
 
 
 async def test_writes_go_beside_a_foreign_folder(export: Path, caplog: pytest.LogCaptureFixture) -> None:
