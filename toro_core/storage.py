@@ -40,6 +40,7 @@ __all__ = [
     "LineBatch",
     "Lines",
     "Loading",
+    "LooksOnly",
     "NumberRow",
     "OpenStorage",
     "OrderRow",
@@ -490,6 +491,14 @@ class GivesScratch(Protocol):
 
     def scratch(self, url: str) -> AbstractAsyncContextManager[str]:
         """Give the URL of a new and empty storage on the same ground as this one, and remove it afterwards."""
+
+
+@runtime_checkable
+class LooksOnly(Protocol):
+    """Upkeep of storages that opening makes where they are missing, so that `toro storage info` makes none."""
+
+    async def looking(self, url: str) -> str:
+        """Return the URL that opens what is there and makes nothing. Raises StorageError where there is nothing."""
 
 
 @runtime_checkable

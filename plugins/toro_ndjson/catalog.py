@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 from toro_core.storage import Key, StateRecord
 from toro_ndjson.postings import Postings
 from toro_ndjson.rows import NO_ROWS, RowsReader, plain
+from toro_ndjson.shelf import Shelf
 from toro_ndjson.versions import Head, Version
 
 __all__ = ["Catalog"]
 
 _SWEEP: Final = 1_000
 """Changes of state records after which expired ones are looked for."""
+_NO_LISTS: Final[Mapping[str, Any]] = {}
 _NO_HEADS: Final[dict[str, Head]] = {}
 
 
@@ -32,6 +35,12 @@ class Catalog:
         self.seq = 0
         self.at = 0
         self.revision = 0
+        self.moment = 0
+        """How often what searches see has changed."""
+        self.dated: Final[set[str]] = set()
+        """Types of which a resource has had a sort value of its own; others are ordered by when they were stored."""
+        self._shelves: Final[dict[str, Shelf]] = {}
+        self._watching: Final[list[list[Head]]] = []
         self._puts = 0
         self._live: Final[dict[str, dict[str, Head]]] = {}
 
@@ -42,6 +51,20 @@ class Catalog:
     def heads(self, type_: str) -> dict[str, Head]:
         """Return the current resources of a type by id."""
         return self._live.get(type_, _NO_HEADS)
+
+    def shelf(self, type_: str) -> Shelf:
+        """Return the columns and orders of a type."""
+        return self._shelves.setdefault(type_, Shelf())
+
+    @contextmanager
+    def replaced(self) -> Iterator[list[Head]]:
+        """Note meanwhile which resources searches see no longer as they were."""
+        heads: list[Head] = []
+        self._watching.append(heads)
+        try:
+            yield heads
+        finally:
+            self._watching[:] = [each for each in self._watching if each is not heads]
 
     def types(self) -> Iterable[str]:
         """Name the types of which there are current resources."""
@@ -102,11 +125,22 @@ class Catalog:
         """Let searches see this version of a resource, or none."""
         heads = self._live.setdefault(key.type, {})
         before = heads.get(key.id)
-        if before is not None and before.rows is not None:
-            self.postings.remove(before, plain(before.rows))
+        after, lists = None, _NO_LISTS
+        self.moment += 1
+        if before is not None:
+            for watching in self._watching:
+                watching.append(before)
+            if before.rows is not None:
+                self.postings.remove(before, plain(before.rows))
         if version is None:
             heads.pop(key.id, None)
-            return
-        lists = plain(rows or NO_ROWS)
-        head = heads[key.id] = Head(version, rows, lists.get("sort"))
-        self.postings.add(head, lists)
+        else:
+            lists = plain(rows or NO_ROWS)
+            sort = lists.get("sort")
+            if sort is not None:
+                self.dated.add(key.type)
+            after = heads[key.id] = Head(version, rows, sort)
+            self.postings.add(after, lists)
+        shelf = self._shelves.get(key.type)
+        if shelf is not None:
+            shelf.change(before, after, lists)

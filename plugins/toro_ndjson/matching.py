@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from toro_core.search.evaluate import matches
@@ -26,11 +26,12 @@ from toro_core.search.plan import (
     Token,
     Uri,
 )
+from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
-__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "split"]
+__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "reading"]
 
 EVERYTHING: Final = AllOf(())
 _KIND_OF: Final[dict[type, str]] = {
@@ -92,6 +93,11 @@ def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) ->
     return [head for head in heads if matches(criterion, head.version.key, head.version.at, read(head.rows))]
 
 
+def reading(rows: RowsReader, criterion: Criterion) -> Callable[[bytes | None], Rows]:
+    """Return what reads of many resources the rows that a criterion looks at."""
+    return rows.asked(params(criterion), frozenset(_kinds(criterion)))
+
+
 def params(criterion: Criterion) -> frozenset[str]:
     """Name the rows that the criterion looks at."""
     return frozenset(_params(criterion))
@@ -138,9 +144,3 @@ def has_joins(criterion: Criterion) -> bool:
             return has_joins(inner)
         case _:
             return isinstance(criterion, Chain | Has)
-
-
-def split(criteria: Sequence[Criterion]) -> tuple[AllOf, list[Criterion]]:
-    """Return those without joins as one, and the others."""
-    simple = AllOf(tuple(one for one in criteria if not has_joins(one)))
-    return simple, [one for one in criteria if has_joins(one)]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from toro_core.errors import Damaged, StorageBusy, Unsupported
 from toro_ndjson.catalog import Catalog
+from toro_ndjson.collector import without_collector
 from toro_ndjson.compacting import Compactor
 from toro_ndjson.compaction import clean_up, put_in_place
 from toro_ndjson.faults import fault
@@ -106,24 +106,12 @@ async def opened(location: Location, compact_bytes: int) -> AsyncIterator[Opened
 
 def _open(location: Location, stack: ExitStack) -> _Found:
     try:
-        with _without_collector():
+        with without_collector():
             if location.beside is not None:
                 return _beside(location, location.beside, stack)
             return _read_only(location, stack) if location.read_only else _writable(location, stack)
     except OSError as error:
         raise fault(error, f"opening the folder {location.path}") from error
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the garbage collector from walking through what is only ever added to."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _writable(location: Location, stack: ExitStack) -> _Found:

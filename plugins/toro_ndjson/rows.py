@@ -36,6 +36,7 @@ _KINDS: Final[dict[str, Any]] = {
 }
 _KEPT: Final = 2_000
 _FEW: Final = 500
+_SHAPES: Final = 200
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -70,6 +71,8 @@ class RowsReader:
     def __init__(self) -> None:
         """Begin with none."""
         self._whole = lru_cache(_KEPT)(decoded)
+        self.asked: Final = lru_cache(_SHAPES)(_asked)
+        """Returns what reads only rows of these names and, as `Rows` has them, kinds."""
 
     def one(self, data: bytes | None) -> Rows:
         """Return a resource's rows."""
@@ -81,23 +84,27 @@ class RowsReader:
         """Return what reads the rows of so many resources; of many, only those of these names and, as `Rows` has them, kinds."""
         if count <= _FEW:
             return self.one
-        wanted = [name for name in (*_KINDS, "groups") if name in kinds]
-        other = [name for name in ("compartments",) if name in kinds]
-        # What is not asked for is passed over by the parser, which makes nothing of it.
-        shape = msgspec.defstruct(
-            "Wanted", [(name, list[Any], msgspec.field(default_factory=list)) for name in wanted + other]
-        )
-        decode = msgspec.json.Decoder(shape).decode
+        return self.asked(frozenset(params), frozenset(kinds))
 
-        def read(data: bytes | None) -> Rows:
-            found = decode(data or NO_ROWS)
-            made: dict[str, Any] = {name: tuple(getattr(found, name)) for name in other}
-            for name in wanted:
-                make = _MAKERS[name]
-                made[name] = tuple([make(each) for each in getattr(found, name) if each[0] in params])
-            return Rows(**made)
 
-        return read
+def _asked(params: frozenset[str], kinds: frozenset[str]) -> Callable[[bytes | None], Rows]:
+    wanted = [name for name in (*_KINDS, "groups") if name in kinds]
+    other = [name for name in ("compartments",) if name in kinds]
+    # What is not asked for is passed over by the parser, which makes nothing of it.
+    shape = msgspec.defstruct(
+        "Wanted", [(name, list[Any], msgspec.field(default_factory=list)) for name in wanted + other]
+    )
+    decode = msgspec.json.Decoder(shape).decode
+
+    def read(data: bytes | None) -> Rows:
+        found = decode(data or NO_ROWS)
+        made: dict[str, Any] = {name: tuple(getattr(found, name)) for name in other}
+        for name in wanted:
+            make = _MAKERS[name]
+            made[name] = tuple([make(each) for each in getattr(found, name) if each[0] in params])
+        return Rows(**made)
+
+    return read
 
 
 def _written(rows: Rows) -> dict[str, Any]:

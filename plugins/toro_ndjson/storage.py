@@ -32,7 +32,7 @@ from toro_ndjson.location import parse_location
 from toro_ndjson.opening import Opened, opened
 from toro_ndjson.pages import page
 from toro_ndjson.staging import Staging, now
-from toro_ndjson.versions import Head, Version
+from toro_ndjson.versions import Version
 
 __all__ = ["NdjsonStorage", "open_ndjson"]
 
@@ -92,20 +92,20 @@ class NdjsonStorage:
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
-        found = await self._finder.find(plan.type, plan.criterion)
+        self._open()
+        found = await self._finder.first(plan)
         work = partial(page, self._open().rows, plan, found)
         return work() if len(found) <= _INLINE else await self._in_thread(work)
 
     async def count(self, plan: SearchPlan, at_most: int | None = None) -> int:
         """Count all matches."""
         self._open()
-        found: Sequence[Head] = await self._finder.find(plan.type, plan.criterion)
-        return len(found) if at_most is None else min(len(found), at_most)
+        return len(await self._finder.find(plan.type, plan.criterion, at_most))
 
     async def explain(self, plan: SearchPlan) -> str:
         """Say how a search of the plan goes."""
         self._open()
-        return self._finder.explain(plan.type, plan.criterion)
+        return await self._finder.explain(plan.type, plan.criterion)
 
     async def history(self, plan: HistoryPlan) -> Page:
         """Return versions, newest first."""

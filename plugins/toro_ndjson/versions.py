@@ -51,3 +51,8 @@ class Head:
         self.version = version
         self.rows = rows
         self.sort = sort
+
+    @property
+    def value(self) -> int:
+        """Return what it is ordered by where nothing else is asked."""
+        return self.version.at * 1000 if self.sort is None else self.sort

@@ -74,6 +74,8 @@ def test_a_restored_storage_serves(stocked: Any) -> None:
         (("restore", "gone"), 2, "does not exist"),
         (("restore", "there", "--storage", "sqlite:///new.db"), 1, "not a SQLite database"),
         (("storage", "info", "nosuch://"), 1, "no installed plugin"),
+        (("storage", "info", "ndjson:///new"), 1, "there is no folder new"),
+        (("storage", "info", "ndjson:///there"), 1, "there is no folder there"),
         (("storage", "check", "nosuch://"), 1, "no installed plugin"),
     ],
 )
@@ -84,6 +86,21 @@ def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: 
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in place.folder.iterdir()) == ["there"]
+
+
+def test_looking_at_a_folder_makes_nothing_in_it(place: Any) -> None:
+    folder = place.folder / "export"
+    folder.mkdir()
+    empty = place.toro("storage", "info", "ndjson:///export")
+    assert (empty.returncode, list(folder.iterdir())) == (1, [])
+    assert "holds no NDJSON and nothing of Toro's" in empty.stderr
+    (folder / "Patient.ndjson").write_text('{"resourceType":"Patient","id":"a"}\n')
+    for options in ("", "?mode=ro", f"?beside={place.folder}/kept"):
+        foreign = place.toro("storage", "info", f"ndjson:///export{options}")
+        assert foreign.returncode == 0, foreign.stderr
+        assert "        1 resources" in foreign.stdout
+        assert [each.name for each in folder.iterdir()] == ["Patient.ndjson"]
+    assert not (place.folder / "kept").exists()
 
 
 @pytest.mark.parametrize("fixture", FIXTURES[-1:], ids=lambda path: path.stem)

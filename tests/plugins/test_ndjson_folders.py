@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import stat
 import tarfile
 import time
@@ -182,6 +183,20 @@ async def test_a_search_is_explained(tmp_path: Path) -> None:
             "Postings of tokens, references, compartments and ids leave 2.",
             "Evaluated on each: name.",
         ]
+
+
+async def test_the_query_of_the_page_reads_a_folder_while_it_is_served(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="the page's query needs DuckDB")
+    page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text("utf-8")
+    (query,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    async with _opened(_url(tmp_path)) as storage:
+        for id, gender in (("a", "male"), ("b", "female"), ("c", "male")):
+            body = Body(before=b'{"resourceType":"Patient","meta":{', after=b'},"gender":"%s"}' % gender.encode())
+            await storage.commit([Write(key=Key("Patient", id), body=body)])
+    async with _opened(_url(tmp_path)):
+        with duckdb.connect() as connection:
+            connection.execute(f"SET file_search_path = '{tmp_path}'")
+            assert connection.execute(query).fetchall() == [("female", 1), ("male", 2)]
 
 
 async def test_writes_go_beside_a_foreign_folder(export: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -414,6 +429,7 @@ async def test_a_closed_storage_answers_nothing(tmp_path: Path) -> None:
     ("inline", "few", "kept"),
     [
         (5, 1, 3),
+        (20_000, 0, 4),
         pytest.param(0, 2_000, 500, marks=pytest.mark.slow),
         pytest.param(5, 0, 0, marks=pytest.mark.slow),
         pytest.param(200, 1, 3, marks=pytest.mark.slow),
@@ -424,11 +440,18 @@ async def test_every_way_to_the_answer_is_the_same_answer(
 ) -> None:
     # The suite's sixty resources are few; with these bounds they are many.
     monkeypatch.setattr("toro_core.testing.differential._PLANS", 60)
-    monkeypatch.setattr("toro_ndjson.finding._INLINE", inline)
+    for module in ("finding", "walking"):
+        monkeypatch.setattr(f"toro_ndjson.{module}.INLINE", inline)
     monkeypatch.setattr("toro_ndjson.finding._PIECE", 7)
-    monkeypatch.setattr("toro_ndjson.finding._FEW", few)
+    monkeypatch.setattr("toro_ndjson.finding._SMALL", few)
     monkeypatch.setattr("toro_ndjson.storage._INLINE", inline)
     monkeypatch.setattr("toro_ndjson.rows._FEW", kept)
     monkeypatch.setattr("toro_ndjson.postings._FEW", 1 + kept % 3)
+    monkeypatch.setattr("toro_ndjson.ordered._BLOCK", 1 + kept % 5)
+    monkeypatch.setattr("toro_ndjson.ordered._PIECE", 1 + kept % 3)
+    monkeypatch.setattr("toro_ndjson.walking._PIECE", 7)
+    monkeypatch.setattr("toro_ndjson.shelf._INLINE", inline)
+    monkeypatch.setattr("toro_ndjson.shelf._MOST", 1 + few % 4)
+    monkeypatch.setattr("toro_ndjson.columns._MOST_ODD", few)
     async with open_ndjson(_url(tmp_path), compact_bytes=1_000) as storage:
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 100 + few)

@@ -51,9 +51,14 @@ async def _info(url: str) -> int:
     from toro_core.search.extract import Extractor
     from toro_core.search.indexed import find_pending
     from toro_core.search.plan import SearchPlan
-    from toro_core.storage import Upgrades
+    from toro_core.storage import LooksOnly, Upgrades
 
     care = upkeep(url)
+    if isinstance(care, LooksOnly):
+        looking = await care.looking(url)
+        if looking != url:
+            click.echo("opened        read-only, so that looking makes nothing")
+            url = looking
     if isinstance(care, Upgrades):
         schema = await care.schema(url)
         newest = (

@@ -31,7 +31,7 @@ from toro_core.search.plan import (
 )
 from toro_core.storage import Key, ReferenceRow, Rows, TokenRow
 
-__all__ = ["Others", "matches", "order_key", "places", "sort_value"]
+__all__ = ["Others", "compares", "matches", "number_compares", "order_key", "places", "sort_value"]
 
 
 class Others(Protocol):
