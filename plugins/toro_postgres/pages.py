@@ -17,6 +17,22 @@ from toro_postgres.walks import statements, tested
 
 __all__ = ["count", "page"]
 
+# A materialized list and a join of nested loops are gone through in order, which a window without one of its own keeps.
+_BODIES = (
+    "SELECT @keysp.rid, v.id, v.version, v.seq, v.at, octet_length(v.json),"
+    " CASE WHEN sum(octet_length(v.json)) OVER w <= %s OR (row_number() OVER w = 1 AND %s) THEN v.json END"
+    " FROM p CROSS JOIN LATERAL (SELECT c.id, c.version, c.seq, c.at, c.json FROM version c"
+    " WHERE c.rid = p.rid AND c.place = p.place ORDER BY c.version DESC LIMIT 1) v WINDOW w AS (ROWS UNBOUNDED PRECEDING)"
+)
+# A cluster gives the versions in any order, and takes no LIMIT there.
+_BODIES_OF_CLUSTER = (
+    ", c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)"
+    " SELECT @keysp.rid, v.id, v.version, v.seq, v.at, octet_length(v.json), CASE WHEN sum(octet_length(v.json))"
+    " OVER (ORDER BY p.place_in_page) <= %s OR (p.place_in_page = 1 AND %s) THEN v.json END"
+    " FROM c p JOIN resource r ON r.rid = p.rid AND r.place = p.place"
+    " JOIN version v ON v.rid = r.rid AND v.version = r.version AND v.place = r.place ORDER BY p.place_in_page"
+)
+
 
 async def page(reader: Reader, plan: SearchPlan) -> Page:
     """Return one page of matches."""
@@ -72,18 +88,12 @@ async def _read(
     reader: Reader, order: Order, statement: Sql, limit: int, room: int, *, is_first: bool
 ) -> tuple[list[Row], int]:
     """Return keys, rid and version of matches, without JSON from where there is no more room; and how much room is left."""
-    keys = "".join(f"c.k{n}, " for n in range(len(order.keys)))
+    keys = "".join(f"p.k{n}, " for n in range(len(order.keys)))
+    bodies = _BODIES_OF_CLUSTER if reader.database.is_cluster else _BODIES
     found = await reader.rows(
         Sql("WITH p AS MATERIALIZED (")
         + statement
-        + Sql(" LIMIT %s), c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)", (limit,))
-        + Sql(
-            f" SELECT {keys}c.rid, v.id, v.version, v.seq, v.at, octet_length(v.json), CASE WHEN sum(octet_length(v.json))"
-            " OVER (ORDER BY c.place_in_page) <= %s OR (c.place_in_page = 1 AND %s) THEN v.json END"
-            " FROM c JOIN resource r ON r.rid = c.rid AND r.place = c.place"
-            " JOIN version v ON v.rid = r.rid AND v.version = r.version AND v.place = r.place ORDER BY c.place_in_page",
-            (room, is_first),
-        ),
+        + Sql(f" LIMIT %s) {bodies.replace('@keys', keys)}", (limit, room, is_first))
     )
     return found, room - sum(row[-2] for row in found)
 
