@@ -36,11 +36,13 @@ _FEW = 2_000
 
 async def compiled(reader: Reader, type: str, criterion: Criterion) -> Node:
     """Resolve a criterion on a type."""
-    compiler = Compiler(reader, type)
+    names = reader.database.names
+    compiler, known = Compiler(reader, type), names.known
     node = await compiler.node(criterion)
     if compiler.is_unsure:
         # Another process may have added the name that was missing.
-        await reader.database.names.refresh(reader.connection)
+        await names.refresh(reader.connection)
+    if names.known > known:
         node = await Compiler(reader, type).node(criterion)
     return node
 
@@ -76,7 +78,7 @@ class Compiler:
             case LastUpdated(prefix=prefix, low=low, high=high):
                 where = instant_where(prefix, low, high)
                 listing = Sql("SELECT r.place, r.rid FROM resource r WHERE r.tid = %s AND ", (self._tid,))
-                return Node(test=where, listing=listing + where.on("r", "r"))
+                return Node(test=where, listing=listing + where.on("r", "r"), is_distinct=True, is_exact=True)
             case Compartment(id=id):
                 pid = self._pid(COMPARTMENT)
                 return NOTHING if pid is None else listed(pid, [self._keys.reference(Key("Patient", id))])
@@ -92,8 +94,9 @@ class Compiler:
         self.is_unsure |= getattr(criterion, "type", "") is None
         node = self._leaves.node(pid, criterion)
         if isinstance(criterion, Period) and not self._depth:
-            gap = await self._names.gap(self._reader.connection, pid)
-            node = dataclasses.replace(node, bounds=sort_bounds(gap, criterion.prefix, criterion.low, criterion.high))
+            gap = await self._names.recent_gap(self._reader.connection, pid)
+            bounds = sort_bounds(pid, gap, criterion.prefix, criterion.low, criterion.high)
+            node = dataclasses.replace(node, bounds=bounds)
         return node
 
     def _pid(self, code: str) -> int | None:
@@ -106,7 +109,7 @@ class Compiler:
             return NOTHING
         where = Sql("@id = ANY(%s::bytea[])", (ids,))
         listing = Sql("SELECT r.place, r.rid FROM resource r WHERE r.tid = %s AND ", (tid,)) + where.on("r", "r")
-        return Node(test=where, listing=listing)
+        return Node(test=where, listing=listing, is_distinct=True, is_exact=True, most=len(ids))
 
     def _composite(self, composite: Composite) -> Node:
         pid = self._pid(composite.param)

@@ -1,18 +1,20 @@
 """Searches and counts."""
 
-# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
 
 from __future__ import annotations
 
 from toro_core.search.plan import MISSING, Cursor, SearchPlan
 from toro_core.storage import Key, Page, Stored
-from toro_postgres.access import FEW, access, again, fewest, hint
+from toro_postgres.access import FEW, access, again, fewest, hint, singles
 from toro_postgres.compiler import compiled
 from toro_postgres.keys import untext
-from toro_postgres.nodes import NOTHING
+from toro_postgres.nodes import NOTHING, Node
 from toro_postgres.order import Order
+from toro_postgres.ranges import within
 from toro_postgres.reader import Reader
 from toro_postgres.sql import Row, Sql, all_of
+from toro_postgres.strides import shortest
 from toro_postgres.walks import statements, tested
 
 __all__ = ["count", "page"]
@@ -42,7 +44,7 @@ async def page(reader: Reader, plan: SearchPlan) -> Page:
         return Page(resources=(), cursor=None)
     order = Order(reader, plan.type, plan.sort)
     position = None if plan.cursor is None else plan.cursor[:-1]
-    how = (None if plan.cursor is None else again(tid, node, order, plan.cursor[-1])) or await access(
+    how = (None if plan.cursor is None else again(reader, tid, node, order, plan.cursor[-1])) or await access(
         reader, tid, node, order
     )
     found: list[Row] = []
@@ -67,21 +69,31 @@ async def count(reader: Reader, plan: SearchPlan, at_most: int | None) -> int:
     tid = reader.database.names.type(plan.type)
     if tid is None or node is NOTHING:
         return 0
-    driver = await fewest(reader, [each for each in node.conjuncts if each.listing], FEW)
-    if driver and len(driver[0].values) == 1:
-        others = all_of([each.test for each in node.conjuncts if each is not driver[0]])
-        source, tests = (
-            Sql("posting x"),
-            Sql("x.param = %s AND x.value = %s::uuid AND ", (driver[0].pid, *driver[0].values)),
-        )
-        if others.needs_row:
-            source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
-        tests += others.on("x", "r")
-    else:
-        source, tests = tested(tid, node, driver[0] if driver else None)
-    found = Sql("SELECT count(*) FROM (SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
-    ((number,),) = await reader.rows(found + Sql(" LIMIT %s::bigint) f", (at_most,)))
+    statement = await _matches(reader, tid, node)
+    ((number,),) = await reader.rows(
+        Sql("SELECT count(*) FROM (") + statement + Sql(" LIMIT %s::bigint) f", (at_most,))
+    )
     return int(number)
+
+
+async def _matches(reader: Reader, tid: int, node: Node) -> Sql:
+    """Select something of each match, in any order."""
+    single = singles(node)
+    lists = [each for each in node.conjuncts if each.listing and each not in single and not each.bounds.tight]
+    driver = None
+    if lists or (reader.database.is_cluster and len(single) > 1):
+        driver = await fewest(reader, [*single, *lists], FEW)
+    if not single or (driver and driver not in single):
+        source, tests = tested(tid, node, driver)
+        return Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
+    alone = driver or (single[0] if len(single) == 1 else None)
+    reach = within(node.bounds)
+    tests = all_of([*(each.test for each in node.conjuncts if each is not alone), *reach])
+    chosen, where = shortest(single, reach) if alone is None else (Sql(""), alone.entries)
+    source = Sql("posting x")
+    if tests.needs_row:
+        source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
+    return chosen + Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + where + Sql(" AND ") + tests.on("x", "r")
 
 
 async def _read(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from toro_postgres.entries import Entries
 from toro_postgres.keys import Keys
 from toro_postgres.names import Names
 from toro_postgres.schema import Connection
-from toro_postgres.sql import APART, Row, Sql, rows
+from toro_postgres.sql import APART, Row, Sql, join, rows
 
 __all__ = ["Database", "Reader"]
 
@@ -37,13 +39,24 @@ class Reader:
             sql = Sql(sql.text.replace(APART, ""), sql.args)
         return await rows(self.connection, sql)
 
-    async def count(self, listings: list[Sql], most: int) -> list[int]:
-        """Count what each lists, up to a bound."""
-        if not listings:
-            return []
+    async def count(self, listings: Sequence[Sql], most: int, others: Sequence[Sql] = ()) -> list[int]:
+        """Count what each lists, up to `most` or what the ones before have come to, whichever is less.
+
+        The `others` are counted up to four times that.
+        """
+        if self.database.is_cluster:
+            return await self._each([*listings, *others], most)
+        text, args, limit = "WITH ", tuple[Any, ...](), "%s"
+        for n, each in enumerate((*listings, *others)):
+            args += (*each.args, most) if n == 0 else each.args
+            limit = f"(SELECT 4 * n FROM c{n - 1})" if others and n == len(listings) else limit
+            text += f"c{n} AS MATERIALIZED (SELECT count(*) AS n FROM ({each.text} LIMIT {limit}) l), "
+            limit = f"(SELECT n FROM c{n})"
+        counts = ", ".join(f"(SELECT n FROM c{n})" for n in range(len(listings) + len(others)))
+        (found,) = await self.rows(Sql(f"{text[:-2]} SELECT {counts}", args))
+        return list(found)
+
+    async def _each(self, listings: Sequence[Sql], most: int) -> list[int]:
         counts = [Sql("(SELECT count(*) FROM (") + each + Sql(" LIMIT %s) l)", (most,)) for each in listings]
-        statement = Sql("SELECT ") + counts[0]
-        for each in counts[1:]:
-            statement += Sql(", ") + each
-        (found,) = await self.rows(statement)
+        (found,) = await self.rows(Sql("SELECT ") + join(", ", counts))
         return list(found)
