@@ -1,7 +1,5 @@
 """Searches and counts."""
 
-
-
 from __future__ import annotations
 
 from toro_core.search.plan import MISSING, Cursor, SearchPlan

@@ -11,7 +11,7 @@ from toro_postgres.sql import Sql, join
 __all__ = ["UNBOUNDED", "Bounds", "date_where", "instant_where", "number_where", "sort_bounds", "within"]
 
 _MIN, _MAX = -(2**63), 2**63 - 1
-_TIGHT = 2 * 86_400_000_000
+_TIGHT = 35 * 86_400_000_000
 """Microseconds that a parameter's dates may lie from the sort values so that a walk between bounds meets little else."""
 _End: TypeAlias = Literal["low_min", "low_max", "high_min", "high_max"]
 

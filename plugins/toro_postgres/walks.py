@@ -1,7 +1,5 @@
 """Statements that select matches: tested and sorted, or walked in the order of the answer."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
