@@ -1,10 +1,11 @@
 """What resolving a criterion needs: one snapshot, and the database's names and digests."""
 
+# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from toro_postgres.entries import Entries
 from toro_postgres.keys import Keys
@@ -40,20 +41,21 @@ class Reader:
         return await rows(self.connection, sql)
 
     async def count(self, listings: Sequence[Sql], most: int, others: Sequence[Sql] = ()) -> list[int]:
-        """Count what each lists, up to `most` or what the ones before have come to, whichever is less.
+        """Count what each lists, up to `most` or what the one before has come to, whichever is less.
 
-        The `others` are counted up to four times that.
+        Where that is less than `most`, the `others` are counted up to four times it, else not at all.
         """
         if self.database.is_cluster:
             return await self._each([*listings, *others], most)
-        text, args, limit = "WITH ", tuple[Any, ...](), "%s"
+        counts, limit = list[Sql](), Sql("%s", (most,))
         for n, each in enumerate((*listings, *others)):
-            args += (*each.args, most) if n == 0 else each.args
-            limit = f"(SELECT 4 * n FROM c{n - 1})" if others and n == len(listings) else limit
-            text += f"c{n} AS MATERIALIZED (SELECT count(*) AS n FROM ({each.text} LIMIT {limit}) l), "
-            limit = f"(SELECT n FROM c{n})"
-        counts = ", ".join(f"(SELECT n FROM c{n})" for n in range(len(listings) + len(others)))
-        (found,) = await self.rows(Sql(f"{text[:-2]} SELECT {counts}", args))
+            if n and n == len(listings):
+                limit = Sql(f"(SELECT CASE WHEN n < %s THEN 4 * n ELSE 0 END FROM c{n - 1})", (most,))
+            count = Sql(f"c{n} AS MATERIALIZED (SELECT count(*) AS n FROM (") + each + Sql(" LIMIT ")
+            counts.append(count + limit + Sql(") l)"))
+            limit = Sql(f"(SELECT n FROM c{n})")
+        selected = ", ".join(f"(SELECT n FROM c{n})" for n in range(len(counts)))
+        (found,) = await self.rows(Sql("WITH ") + join(", ", counts) + Sql(f" SELECT {selected}"))
         return list(found)
 
     async def _each(self, listings: Sequence[Sql], most: int) -> list[int]:

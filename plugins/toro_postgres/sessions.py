@@ -41,7 +41,7 @@ _SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "max_parallel_workers_per_gather": "0",
 }
-_PREPARED_FROM = 1
+_PREPARED_FROM = 2
 """Executions of a statement on a connection before it is prepared there."""
 
 

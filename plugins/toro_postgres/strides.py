@@ -28,8 +28,8 @@ def longest(nodes: Sequence[Node], reach: Sequence[Sql], *, descending: bool) ->
     entries = Sql("SELECT p.sort, p.rid FROM posting p WHERE ") + within
     by = Sql(f" ORDER BY p.sort {way}, p.rid {way}")
     chosen = (
-        Sql(f"WITH d AS MATERIALIZED (SELECT l.param, l.value, b.sort FROM (SELECT CASE WHEN count(e.sort) = count(*) THEN {first}(e.sort)"
-            " END AS sort FROM ")
+        Sql("WITH d AS MATERIALIZED (SELECT l.param, l.value, b.sort FROM")
+        + Sql(f" (SELECT CASE WHEN count(e.sort) = count(*) THEN {first}(e.sort) END AS sort FROM ")
         + lists
         + Sql(" AS l(param, value) LEFT JOIN LATERAL (")
         + entries
@@ -41,7 +41,7 @@ def longest(nodes: Sequence[Node], reach: Sequence[Sql], *, descending: bool) ->
         + Sql(f" AND p.sort {back} b.sort")
         + by
         + Sql(f" OFFSET {_AHEAD} LIMIT 1) e ON true ORDER BY e.sort {last} NULLS FIRST, e.rid {last} LIMIT 1) ")
-    )  # fmt: skip
+    )
     where = Sql(f"{_ONE_OF} AND x.sort {back} (SELECT sort FROM d)")
     return chosen, where
 
