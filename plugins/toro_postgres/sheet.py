@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from toro_postgres.copying import copy
 from toro_postgres.entries import Entry, Order, Posted
 from toro_postgres.schema import Connection
 from toro_postgres.sql import Row
@@ -171,9 +172,7 @@ async def insert(connection: Connection, table: str, rows: Sequence[Row]) -> Non
     columns = COLUMNS[table]
     names = ", ".join(columns)
     if len(rows) >= _COPIED:
-        async with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
-            for row in sorted(rows, key=_start) if table == "posting" else rows:
-                await copy.write_row(row)
+        await copy(connection, table, columns, sorted(rows, key=_start) if table == "posting" else rows)
     elif table in _ARRAYS:
         marks = ", ".join(f"%s::{kind}" for kind in columns.values())
         await connection.cursor().executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})".encode(), rows)  # noqa: S608
