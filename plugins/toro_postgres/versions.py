@@ -68,7 +68,7 @@ async def put(connection: Connection, database: Database, news: Sequence[New], h
     for key, new in last.items():
         home = Home(homes[key].tid, homes[key].rid, places[key], new.stored.version, new.stored.deleted)
         changed.append((key, home))
-    await set_homes(connection, changed)
+    await set_homes(connection, database, changed)
 
 
 async def known(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dict[int, Known]:
