@@ -131,6 +131,22 @@ async def test_a_statement_that_takes_too_long_is_stopped(new_postgres: Callable
         assert (await storage.read(key("r1"))).version == 1
 
 
+async def test_a_write_that_is_stopped_among_others_sent_at_once_is_told_and_leaves_nothing(
+    new_postgres: Callable[[], str],
+) -> None:
+    url = new_postgres()
+    async with open_postgres(url.replace("options=", "options=-cstatement_timeout%3D200%20")) as storage:
+        await storage.commit([write("a")])
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE resource IN SHARE MODE")
+            with pytest.raises(TooCostly, match="statement_timeout"):
+                await storage.commit([write("a"), write("b")])
+        assert [stored.version for stored in await storage.commit([write("a"), write("b")])] == [2, 1]
+        assert [(stored.seq, stored.version) async for batch in storage.changes(0) for stored in batch] == [
+            *((1, 1), (2, 2), (2, 1))
+        ]
+
+
 async def test_more_values_than_a_statement_takes_are_too_costly(new_postgres: Callable[[], str]) -> None:
     async with open_postgres(new_postgres()) as storage:
         await create(storage, {"a": Rows(strings=(StringRow("name", "a", "a"),))})
