@@ -78,6 +78,10 @@ class Names:
         """Return a resource type's number."""
         return self._numbers.get((name, ""))
 
+    def all_types(self) -> list[str]:
+        """Return the types that there have been resources of."""
+        return list(self._types.values())
+
     def type_name(self, tid: int) -> str:
         """Return the name of a type that has been read."""
         return self._types[tid]
