@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from bench.client import in_process
+from bench.copies import measure_copies
 from bench.corpus import Corpus, fill, incoming, lines, populate
 from bench.growth import queries
 from bench.rounds import Row, compare, take
@@ -34,7 +36,12 @@ _QUERIES = ("patient", "patient + code + category + date", "code sorted by date"
 async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds: int) -> list[Row]:
     """Load the same resources into every storage, and ask each some queries; SQLite is what they compare with."""
     async with AsyncExitStack() as stack:
-        return await _measured(_Places(folder, stack), resources, repeats=repeats, rounds=rounds)
+        places = _Places(folder, stack)
+        rows = await _measured(places, resources, repeats=repeats, rounds=rounds)
+        if _SERVER:
+            new = partial(places.new, _POSTGRES)
+            rows += await measure_copies(new, folder, resources=resources, rounds=rounds)
+        return rows
 
 
 async def _measured(places: _Places, resources: int, *, repeats: int, rounds: int) -> list[Row]:

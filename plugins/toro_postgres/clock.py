@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
+
+from psycopg import Pipeline
 
 from toro_core.storage import Watermark
 from toro_postgres.schema import Connection
@@ -31,10 +34,13 @@ async def now(connection: Connection) -> int:
 
 async def lock_clock(connection: Connection) -> Clock:
     """Lock the counter until the transaction ends, and read it."""
-    row = await (await connection.execute(_LOCK)).fetchone()
+    # Sent at once, executed one after the other: the time is that of who has the lock.
+    async with connection.pipeline() if Pipeline.is_supported() else nullcontext():
+        cursor, later = await connection.execute(_LOCK), await connection.execute(_NOW)
+    row, moment = await cursor.fetchone(), await later.fetchone()
     assert row is not None  # noqa: S101 - the schema puts it there
-    moment = await now(connection)
-    return Clock(row[0], row[1], max(row[1], moment))
+    assert moment is not None  # noqa: S101 - it has no FROM
+    return Clock(row[0], row[1], max(row[1], int(moment[0])))
 
 
 async def set_clock(connection: Connection, seq: int, at: int) -> None:

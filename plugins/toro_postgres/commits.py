@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from toro_core.errors import StorageError, TargetMissing
 from toro_core.judging import judge_write
 from toro_core.storage import Key, Stored, Write, stamp
-from toro_postgres.clock import lock_clock, set_clock
+from toro_postgres.clock import lock_clock
 from toro_postgres.conditions import check_conditions, check_unreferenced, lock_conditions
 from toro_postgres.homes import Home, lock_homes
 from toro_postgres.names import needed
@@ -62,8 +62,7 @@ async def commit(connection: Connection, database: Database, commits: Sequence[S
         seq += 1
         outcomes.append([new.stored for new in fresh])
         news += fresh
-    await put(connection, database, news, homes)
-    await set_clock(connection, seq, at if news else clock.at)
+    await put(connection, database, news, homes, clock=(seq, at))
     await check_unreferenced(reader, writes)
     if len(commits) == 1 and isinstance(outcomes[0], StorageError):
         raise outcomes[0]

@@ -20,6 +20,7 @@ from toro_core.search.plan import (
     Period,
 )
 from toro_core.storage import Key
+from toro_postgres.access import MERGED
 from toro_postgres.keys import text
 from toro_postgres.leaves import GroupLeaves, Leaves
 from toro_postgres.names import COMPARTMENT
@@ -36,11 +37,13 @@ _FEW = 2_000
 
 async def compiled(reader: Reader, type: str, criterion: Criterion) -> Node:
     """Resolve a criterion on a type."""
-    compiler = Compiler(reader, type)
+    names = reader.database.names
+    compiler, known = Compiler(reader, type), names.known
     node = await compiler.node(criterion)
     if compiler.is_unsure:
         # Another process may have added the name that was missing.
-        await reader.database.names.refresh(reader.connection)
+        await names.refresh(reader.connection)
+    if names.known > known:
         node = await Compiler(reader, type).node(criterion)
     return node
 
@@ -76,7 +79,7 @@ class Compiler:
             case LastUpdated(prefix=prefix, low=low, high=high):
                 where = instant_where(prefix, low, high)
                 listing = Sql("SELECT r.place, r.rid FROM resource r WHERE r.tid = %s AND ", (self._tid,))
-                return Node(test=where, listing=listing + where.on("r", "r"))
+                return Node(test=where, listing=listing + where.on("r", "r"), is_distinct=True, is_exact=True)
             case Compartment(id=id):
                 pid = self._pid(COMPARTMENT)
                 return NOTHING if pid is None else listed(pid, [self._keys.reference(Key("Patient", id))])
@@ -92,8 +95,9 @@ class Compiler:
         self.is_unsure |= getattr(criterion, "type", "") is None
         node = self._leaves.node(pid, criterion)
         if isinstance(criterion, Period) and not self._depth:
-            gap = await self._names.gap(self._reader.connection, pid)
-            node = dataclasses.replace(node, bounds=sort_bounds(gap, criterion.prefix, criterion.low, criterion.high))
+            gap = await self._names.recent_gap(self._reader.connection, pid)
+            bounds = sort_bounds(pid, gap, criterion.prefix, criterion.low, criterion.high)
+            node = dataclasses.replace(node, bounds=bounds)
         return node
 
     def _pid(self, code: str) -> int | None:
@@ -106,7 +110,7 @@ class Compiler:
             return NOTHING
         where = Sql("@id = ANY(%s::bytea[])", (ids,))
         listing = Sql("SELECT r.place, r.rid FROM resource r WHERE r.tid = %s AND ", (tid,)) + where.on("r", "r")
-        return Node(test=where, listing=listing)
+        return Node(test=where, listing=listing, is_distinct=True, is_exact=True, most=len(ids))
 
     def _composite(self, composite: Composite) -> Node:
         pid = self._pid(composite.param)
@@ -140,7 +144,8 @@ class Compiler:
             return NOTHING
         y = f"y{self._depth}"
         own = Sql("EXISTS (SELECT 1 FROM unnest(@pids, @vals) AS k(pid, val) WHERE k.pid = %s AND ", (pid,))
-        if not await self._are_few(inner):
+        count = await self._listed(inner)
+        if count is None:
             asked = Sql(f"EXISTS (SELECT 1 FROM resource {y} WHERE {y}.self = k.val AND {y}.tid = %s AND ", (tid,))
             return Node(test=own + asked + inner.test.on(y, y) + Sql(f"{APART}){APART})"))
         targets = self._selected(f"{y}.self", "", tid, inner)
@@ -150,6 +155,9 @@ class Compiler:
             listing=Sql("SELECT place, rid FROM posting WHERE param = %s AND value = ANY(ARRAY(", (pid,))
             + targets
             + Sql("))"),
+            is_exact=True,
+            pid=pid,
+            chosen=targets if count <= MERGED and not self._reader.database.is_cluster else None,
         )
 
     async def _has(self, has: Has) -> Node:
@@ -159,13 +167,11 @@ class Compiler:
         if pid is None or tid is None or inner is NOTHING:
             return NOTHING
         y = f"y{self._depth}"
-        if not await self._are_few(inner):
-            test = Sql(
-                f"EXISTS (SELECT 1 FROM posting p JOIN resource {y} ON {y}.rid = p.rid AND {y}.place = p.place"
-                " WHERE p.param = %s AND p.value = @self AND ",
-                (pid,),
-            )
-            return Node(test=test + inner.test.on(y, y) + Sql(f"{APART})"))
+        every = Sql("SELECT 1 FROM resource WHERE tid = %s", (self._tid,))
+        if await self._listed(inner, every) is None:
+            joined = f" JOIN resource {y} ON {y}.rid = p.rid AND {y}.place = p.place" if inner.test.needs_row else ""
+            test = Sql(f"EXISTS (SELECT 1 FROM posting p{joined} WHERE p.param = %s AND p.value = @self AND ", (pid,))
+            return Node(test=test + inner.test.on("p", y) + Sql(f"{APART})"))
         targets = self._selected("k.val", f" CROSS JOIN LATERAL unnest({y}.pids, {y}.vals) AS k(pid, val)", tid, inner)
         targets += Sql(" AND k.pid = %s", (pid,))
         return Node(
@@ -173,6 +179,8 @@ class Compiler:
             listing=Sql("SELECT r.place, r.rid FROM resource r WHERE r.tid = %s AND r.self = ANY(ARRAY(", (self._tid,))
             + targets
             + Sql("))"),
+            is_distinct=True,
+            is_exact=True,
         )
 
     async def _inner(self, type: str, criterion: Criterion) -> tuple[Node, int | None]:
@@ -181,13 +189,19 @@ class Compiler:
         self.is_unsure |= compiler.is_unsure
         return node, self._names.type(type)
 
-    async def _are_few(self, inner: Node) -> bool:
+    async def _listed(self, inner: Node, candidates: Sql | None = None) -> int | None:
+        """Return how many an inner criterion lists, None where each candidate should be asked instead.
+
+        That is where it lists many, and where there are not four times as many `candidates`.
+        """
         if self._reader.database.is_cluster:
-            return True
+            return _FEW
         if inner.listing is None:
-            return False
-        (count,) = await self._reader.count([inner.listing], _FEW)
-        return count < _FEW
+            return None
+        if candidates is None and inner.most is not None and inner.most <= MERGED:
+            return inner.most
+        count, *others = await self._reader.count([inner.listing], _FEW, [candidates] if candidates else [])
+        return None if count >= _FEW or any(other < 4 * count for other in others) else count
 
     def _selected(self, column: str, joined: str, tid: int, inner: Node) -> Sql:
         """Select something of the resources for which a node holds."""

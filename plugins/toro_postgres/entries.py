@@ -51,11 +51,12 @@ class Entries:
 
     def entry(self, key: Key, rows: Rows) -> Entry:
         """Make a resource's entry."""
+        of = self._of
         posted, marks = self._values(key.type, rows)
         for group in rows.groups:
-            marks.add(self._of("present", str(self._pid(key.type, group.param))))
+            marks.add(of("present", str(self._pid(key.type, group.param))))
         compartment = self._pid(key.type, COMPARTMENT)
-        posted |= {(compartment, self._keys.reference(Key("Patient", id))) for id in rows.compartments}
+        posted |= {(compartment, of("reference", "Patient", id)) for id in rows.compartments}
         patient = min(rows.compartments, default=None)
         orders: dict[int, Order] = {}
         for param, low, high in rows.orders:
@@ -81,9 +82,9 @@ class Entries:
             marks |= {of("tokens", str(pid)), of("system", str(pid), token.system)}
         for reference in rows.references:
             pid = self._pid(type, reference.param)
-            posted.add((pid, self._keys.reference(Key(reference.type, reference.id))))
+            posted.add((pid, of("reference", reference.type, reference.id)))
             marks.add(of("type", str(pid), reference.type))
-            marks.add(self._keys.of("version", str(pid), reference.type, reference.id, reference.version))
+            marks.add(of("version", str(pid), reference.type, reference.id, reference.version))
         for uri in rows.uris:
             posted.add((self._pid(type, uri.param), of("uri", uri.value)))
         kinds: Iterable[Iterable[tuple[Any, ...]]] = (

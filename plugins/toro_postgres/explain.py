@@ -35,7 +35,11 @@ def _lines(order: Order, how: Access, plan: SearchPlan) -> Iterator[str]:
 def _how(how: Access) -> str:
     if not how.walked:
         return "collects what one criterion lists, tests the rest, and sorts"
-    if how.driver is None:
+    if not how.drivers:
         return "goes through the type in the order of the answer, and tests each resource"
-    lists = len(how.driver.values)
+    if len(how.drivers) > 1:
+        return f"reads the sparsest of {len(how.drivers)} lists in the order of the answer, and tests the rest"
+    if how.drivers[0].chosen:
+        return "reads the lists of what is referred to in the order of the answer, and tests the rest"
+    lists = len(how.drivers[0].values)
     return f"reads {'one list' if lists == 1 else f'{lists} lists'} in the order of the answer, and tests the rest"

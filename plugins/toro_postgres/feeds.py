@@ -12,7 +12,7 @@ from toro_postgres.keys import untext
 from toro_postgres.reader import Reader
 from toro_postgres.sql import Row, Sql, all_of, rows
 
-__all__ = ["Batch", "first_seq_after", "history_of_types", "last_seq", "scan"]
+__all__ = ["Batch", "first_seq_after", "history_of_types", "last_seq", "scan", "scanned"]
 
 _COLUMNS = "v.seq, v.n, v.tid, v.id, v.version, v.at, v.deleted, v.json"
 _FIRST, _MOST = 16, 1_000
@@ -34,12 +34,7 @@ async def last_seq(reader: Reader) -> int:
 
 async def scan(reader: Reader, plan: ScanPlan, *, every: bool = False) -> Batch:
     """Return the first batch of a scan, or of `every` version of its commits."""
-    last = plan.as_of if plan.up_to is None else min(plan.as_of, plan.up_to)
-    tests = [Sql("v.seq <= %s", (last,)), *await _of_types(reader, plan.types)]
-    if not every:
-        tests.append(Sql("(v.ended_seq IS NULL OR v.ended_seq > %s)", (plan.as_of,)))
-    if plan.since is not None:
-        tests.append(Sql("v.at > %s", (plan.since,)))
+    tests = await scanned(reader, plan, every=every)
     found: list[Row] = []
     after, chunk, room = (plan.after, _NEWEST), _FIRST, plan.max_bytes
     while True:
@@ -59,6 +54,17 @@ async def scan(reader: Reader, plan: ScanPlan, *, every: bool = False) -> Batch:
                 return Batch(await _stored(reader, found), after[0])
         after = new[-1][0], new[-1][1]
         chunk = max(1, min(_MOST, room * len(found) // (plan.max_bytes - room + 1) + 1))
+
+
+async def scanned(reader: Reader, plan: ScanPlan, *, every: bool = False) -> list[Sql]:
+    """Tell which versions a scan has, wherever it has come to."""
+    last = plan.as_of if plan.up_to is None else min(plan.as_of, plan.up_to)
+    tests = [Sql("v.seq <= %s", (last,)), *await _of_types(reader, plan.types)]
+    if not every:
+        tests.append(Sql("(v.ended_seq IS NULL OR v.ended_seq > %s)", (plan.as_of,)))
+    if plan.since is not None:
+        tests.append(Sql("v.at > %s", (plan.since,)))
+    return tests
 
 
 async def history_of_types(reader: Reader, plan: HistoryPlan) -> Page:

@@ -20,6 +20,12 @@ _INSERT = (
 _LOCK = "SELECT rid, place, version, deleted FROM home WHERE tid = %s AND id = %s FOR UPDATE"
 _SHARE = "SELECT rid, place, version, deleted FROM home WHERE tid = %s AND id = %s FOR SHARE"
 _UPDATE = "UPDATE home SET place = %s, version = %s, deleted = %s WHERE tid = %s AND id = %s"
+# A cluster updates what it distributes one by one.
+_UPDATE_ALL = (
+    "UPDATE home h SET place = k.place, version = k.version, deleted = k.deleted"
+    " FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[], %s::integer[], %s::bytea[]) AS k(place, version, deleted, tid, id)"
+    " WHERE h.tid = k.tid AND h.id = k.id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,12 @@ async def lock_homes(
     return found
 
 
-async def set_homes(connection: Connection, homes: Sequence[tuple[Key, Home]]) -> None:
-    """Keep what the rows have become."""
+async def set_homes(connection: Connection, database: Database, homes: Sequence[tuple[Key, Home]]) -> None:
+    """Keep what the rows, each of which is locked, have become."""
     rows = [(home.place, home.version, home.deleted, home.tid, text(key.id)) for key, home in homes]
-    if rows:
+    if rows and not database.is_cluster:
+        await connection.execute(_UPDATE_ALL.encode(), [list(column) for column in zip(*rows, strict=True)])
+    elif rows:
         await connection.cursor().executemany(_UPDATE.encode(), rows)
 
 

@@ -139,4 +139,4 @@ def _starts(start: str, *, is_uri: bool) -> Sql:
     where = kind + Sql(f" AND substring(s.folded, 1, {_INDEXED_LENGTH}) >= %s", (head,))
     if (end := prefix_end(head)) is not None:
         where += Sql(f" AND substring(s.folded, 1, {_INDEXED_LENGTH}) < %s", (end,))
-    return where + Sql(" AND substring(s.folded, 1, %s) = %s", (len(value), value))
+    return where + Sql(" AND substring(s.folded, 1, %s::integer) = %s", (len(value), value))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from toro_core.errors import NotFound, Unsupported
 from toro_core.storage import Key, Loading, Stored
-from toro_postgres.clock import lock_clock, set_clock
+from toro_postgres.clock import lock_clock
 from toro_postgres.homes import Home, lock_homes
 from toro_postgres.reader import Database, Reader
 from toro_postgres.reads import read
@@ -32,10 +32,9 @@ async def load(connection: Connection, database: Database, versions: Sequence[Lo
             raise Unsupported("the storage has commits of its own; migrate into an empty one")
         news.append(New(stored, rows))
         reached[stored.key] = before.at(stored.version, deleted=stored.deleted)
-    await put(connection, database, news, homes)
     if news:
         last = news[-1].stored
-        await set_clock(connection, max(clock.seq, last.seq), max(clock.at, last.at))
+        await put(connection, database, news, homes, clock=(max(clock.seq, last.seq), max(clock.at, last.at)))
 
 
 async def _expect_same(reader: Reader, stored: Stored) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ COMPARTMENT = "_compartment"
 
 _LOCK = 0x544F524E
 _MIN, _MAX = -(2**63), 2**63 - 1
+_RECENT = 1.0
+"""Seconds for which a gap that was read is near enough to choose by."""
 _TARGET = "\x00"
 """Between a parameter and a type that references of it lead to, which are a name together."""
 
@@ -57,7 +60,13 @@ class Names:
         self._types: dict[int, str] = {}
         self._targets: dict[tuple[str, str], set[str]] = {}
         self._gaps: dict[tuple[str, str], Gap] = {}
+        self._seen_gaps: dict[int, tuple[float, Gap | None]] = {}
         self._last = 0
+
+    @property
+    def known(self) -> int:
+        """Return how many names are known."""
+        return len(self._numbers)
 
     async def refresh(self, connection: Connection) -> None:
         """Read what has been added since the last time."""
@@ -68,6 +77,10 @@ class Names:
     def type(self, name: str) -> int | None:
         """Return a resource type's number."""
         return self._numbers.get((name, ""))
+
+    def all_types(self) -> list[str]:
+        """Return the types that there have been resources of."""
+        return list(self._types.values())
 
     def type_name(self, tid: int) -> str:
         """Return the name of a type that has been read."""
@@ -94,6 +107,15 @@ class Names:
         sql = b"SELECT low_min, low_max, high_min, high_max FROM name WHERE nid = %s"
         row = await (await connection.execute(sql, (pid,))).fetchone()
         return None if row is None or row[0] is None else Gap(*row)
+
+    async def recent_gap(self, connection: Connection, pid: int) -> Gap | None:
+        """Return a parameter's gap as of a moment ago; it may be wider by now."""
+        now = time.monotonic()
+        at, gap = self._seen_gaps.get(pid, (-_RECENT, None))
+        if now - at >= _RECENT:
+            gap = await self.gap(connection, pid)
+            self._seen_gaps[pid] = now, gap
+        return gap
 
     async def ensure(
         self, connection: Connection, names: set[tuple[str, str]], gaps: Mapping[tuple[str, str], Gap]

@@ -16,16 +16,26 @@ class Node:
     """A criterion, resolved.
 
     `test` is a condition on a resource. Every match is in `listing`, a SELECT of place and rid, where there is one; one may come
-    more than once. Where there are `values`, they are all that is listed: postings of `pid`. Every match's sort value is within
-    `bounds`. `parts` are the nodes that all must hold.
+    more than once unless it `is_distinct`, and other resources may unless it `is_exact`. There are at most so many as `most` says,
+    if it does. Where there are `values`, or `chosen` selects some, they are all that is listed: postings of `pid`. Every match's
+    sort value is within `bounds`. `parts` are the nodes that all must hold.
     """
 
     test: Sql
     listing: Sql | None = None
+    is_distinct: bool = False
+    is_exact: bool = False
+    most: int | None = None
     pid: int = 0
     values: tuple[str, ...] = ()
+    chosen: Sql | None = None
     bounds: Bounds = UNBOUNDED
     parts: tuple[Node, ...] = ()
+
+    @property
+    def entries(self) -> Sql:
+        """Tell whether an entry x is of the only list."""
+        return Sql("x.param = %s AND x.value = %s::uuid", (self.pid, self.values[0]))
 
     @property
     def conjuncts(self) -> tuple[Node, ...]:
@@ -50,6 +60,8 @@ def listed(pid: int, values: Sequence[str]) -> Node:
         + where
         + Sql(f" AND sort = @sort AND rid = @rid AND place = @place{APART})"),
         listing=Sql("SELECT place, rid FROM posting WHERE ") + where,
+        is_distinct=len(values) == 1,
+        is_exact=True,
         pid=pid,
         values=tuple(values),
     )
@@ -80,7 +92,9 @@ def some(nodes: Sequence[Node]) -> Node:
     if all(node.values for node in nodes) and len(pids) == 1:
         return listed(pids.pop(), list(dict.fromkeys(value for node in nodes for value in node.values)))
     listings = [node.listing for node in nodes if node.listing]
-    bounds = Bounds(min(node.bounds.low for node in nodes), max(node.bounds.high for node in nodes))
+    bounds = nodes[0].bounds
+    for node in nodes[1:]:
+        bounds = bounds.either(node.bounds)
     return Node(
         test=any_of([node.test for node in nodes]),
         listing=join(" UNION ALL ", listings) if len(listings) == len(nodes) else None,

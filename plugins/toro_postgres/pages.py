@@ -1,21 +1,37 @@
 """Searches and counts."""
 
-# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
-
 from __future__ import annotations
 
 from toro_core.search.plan import MISSING, Cursor, SearchPlan
 from toro_core.storage import Key, Page, Stored
-from toro_postgres.access import FEW, access, again, fewest, hint
+from toro_postgres.access import FEW, access, again, fewest, hint, singles
 from toro_postgres.compiler import compiled
 from toro_postgres.keys import untext
-from toro_postgres.nodes import NOTHING
+from toro_postgres.nodes import NOTHING, Node
 from toro_postgres.order import Order
+from toro_postgres.ranges import within
 from toro_postgres.reader import Reader
 from toro_postgres.sql import Row, Sql, all_of
+from toro_postgres.strides import shortest
 from toro_postgres.walks import statements, tested
 
 __all__ = ["count", "page"]
+
+# A materialized list and a join of nested loops are gone through in order, which a window without one of its own keeps.
+_BODIES = (
+    "SELECT @keysp.rid, v.id, v.version, v.seq, v.at, octet_length(v.json),"
+    " CASE WHEN sum(octet_length(v.json)) OVER w <= %s OR (row_number() OVER w = 1 AND %s) THEN v.json END"
+    " FROM p CROSS JOIN LATERAL (SELECT c.id, c.version, c.seq, c.at, c.json FROM version c"
+    " WHERE c.rid = p.rid AND c.place = p.place ORDER BY c.version DESC LIMIT 1) v WINDOW w AS (ROWS UNBOUNDED PRECEDING)"
+)
+# A cluster gives the versions in any order, and takes no LIMIT there.
+_BODIES_OF_CLUSTER = (
+    ", c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)"
+    " SELECT @keysp.rid, v.id, v.version, v.seq, v.at, octet_length(v.json), CASE WHEN sum(octet_length(v.json))"
+    " OVER (ORDER BY p.place_in_page) <= %s OR (p.place_in_page = 1 AND %s) THEN v.json END"
+    " FROM c p JOIN resource r ON r.rid = p.rid AND r.place = p.place"
+    " JOIN version v ON v.rid = r.rid AND v.version = r.version AND v.place = r.place ORDER BY p.place_in_page"
+)
 
 
 async def page(reader: Reader, plan: SearchPlan) -> Page:
@@ -26,7 +42,7 @@ async def page(reader: Reader, plan: SearchPlan) -> Page:
         return Page(resources=(), cursor=None)
     order = Order(reader, plan.type, plan.sort)
     position = None if plan.cursor is None else plan.cursor[:-1]
-    how = (None if plan.cursor is None else again(tid, node, order, plan.cursor[-1])) or await access(
+    how = (None if plan.cursor is None else again(reader, tid, node, order, plan.cursor[-1])) or await access(
         reader, tid, node, order
     )
     found: list[Row] = []
@@ -51,39 +67,43 @@ async def count(reader: Reader, plan: SearchPlan, at_most: int | None) -> int:
     tid = reader.database.names.type(plan.type)
     if tid is None or node is NOTHING:
         return 0
-    driver = await fewest(reader, [each for each in node.conjuncts if each.listing], FEW)
-    if driver and len(driver[0].values) == 1:
-        others = all_of([each.test for each in node.conjuncts if each is not driver[0]])
-        source, tests = (
-            Sql("posting x"),
-            Sql("x.param = %s AND x.value = %s::uuid AND ", (driver[0].pid, *driver[0].values)),
-        )
-        if others.needs_row:
-            source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
-        tests += others.on("x", "r")
-    else:
-        source, tests = tested(tid, node, driver[0] if driver else None)
-    found = Sql("SELECT count(*) FROM (SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
-    ((number,),) = await reader.rows(found + Sql(" LIMIT %s::bigint) f", (at_most,)))
+    statement = await _matches(reader, tid, node)
+    ((number,),) = await reader.rows(
+        Sql("SELECT count(*) FROM (") + statement + Sql(" LIMIT %s::bigint) f", (at_most,))
+    )
     return int(number)
+
+
+async def _matches(reader: Reader, tid: int, node: Node) -> Sql:
+    """Select something of each match, in any order."""
+    single = singles(node)
+    lists = [each for each in node.conjuncts if each.listing and each not in single and not each.bounds.tight]
+    driver = None
+    if lists or (reader.database.is_cluster and len(single) > 1):
+        driver = await fewest(reader, [*single, *lists], FEW)
+    if not single or (driver and driver not in single):
+        source, tests = tested(tid, node, driver)
+        return Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
+    alone = driver or (single[0] if len(single) == 1 else None)
+    reach = within(node.bounds)
+    tests = all_of([*(each.test for each in node.conjuncts if each is not alone), *reach])
+    chosen, where = shortest(single, reach) if alone is None else (Sql(""), alone.entries)
+    source = Sql("posting x")
+    if tests.needs_row:
+        source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
+    return chosen + Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + where + Sql(" AND ") + tests.on("x", "r")
 
 
 async def _read(
     reader: Reader, order: Order, statement: Sql, limit: int, room: int, *, is_first: bool
 ) -> tuple[list[Row], int]:
     """Return keys, rid and version of matches, without JSON from where there is no more room; and how much room is left."""
-    keys = "".join(f"c.k{n}, " for n in range(len(order.keys)))
+    keys = "".join(f"p.k{n}, " for n in range(len(order.keys)))
+    bodies = _BODIES_OF_CLUSTER if reader.database.is_cluster else _BODIES
     found = await reader.rows(
         Sql("WITH p AS MATERIALIZED (")
         + statement
-        + Sql(" LIMIT %s), c AS MATERIALIZED (SELECT p.*, row_number() OVER () AS place_in_page FROM p)", (limit,))
-        + Sql(
-            f" SELECT {keys}c.rid, v.id, v.version, v.seq, v.at, octet_length(v.json), CASE WHEN sum(octet_length(v.json))"
-            " OVER (ORDER BY c.place_in_page) <= %s OR (c.place_in_page = 1 AND %s) THEN v.json END"
-            " FROM c JOIN resource r ON r.rid = c.rid AND r.place = c.place"
-            " JOIN version v ON v.rid = r.rid AND v.version = r.version AND v.place = r.place ORDER BY c.place_in_page",
-            (room, is_first),
-        ),
+        + Sql(f" LIMIT %s) {bodies.replace('@keys', keys)}", (limit, room, is_first))
     )
     return found, room - sum(row[-2] for row in found)
 

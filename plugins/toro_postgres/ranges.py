@@ -1,16 +1,21 @@
 """Searched intervals as conditions, and as bounds of the sort value."""
 
+# ruff: noqa: S608 - SQL is put together from this package's literals; every value is a bound parameter
+
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from toro_core.search.plan import Prefix
 from toro_postgres.names import Gap
-from toro_postgres.sql import Sql, all_of
+from toro_postgres.sql import Sql, join
 
 __all__ = ["UNBOUNDED", "Bounds", "date_where", "instant_where", "number_where", "sort_bounds", "within"]
 
 _MIN, _MAX = -(2**63), 2**63 - 1
+_TIGHT = 35 * 86_400_000_000
+"""Microseconds that a parameter's dates may lie from the sort values so that a walk between bounds meets little else."""
+_End: TypeAlias = Literal["low_min", "low_max", "high_min", "high_max"]
 
 _DATES: dict[Prefix, str] = {
     "eq": "d.low >= {low} AND d.low <= {high} AND d.high <= {high}",
@@ -37,14 +42,25 @@ _NUMBERS: dict[Prefix, str] = {
 
 
 class Bounds(NamedTuple):
-    """Sort values between which, both included, every match lies."""
+    """Expressions between whose values, both included, every match's sort value lies; None where there is no end.
 
-    low: int = _MIN
-    high: int = _MAX
+    Where they are `tight`, few other resources of the type lie there, so that no list is needed beside them.
+    """
+
+    low: Sql | None = None
+    high: Sql | None = None
+    tight: bool = False
 
     def both(self, other: Bounds) -> Bounds:
         """Where both hold."""
-        return Bounds(max(self.low, other.low), min(self.high, other.high))
+        low, high = _known(self.low, other.low), _known(self.high, other.high)
+        return Bounds(_of("greatest", low), _of("least", high), self.tight or other.tight)
+
+    def either(self, other: Bounds) -> Bounds:
+        """Where one of both holds."""
+        low = _known(self.low, other.low) if self.low and other.low else []
+        high = _known(self.high, other.high) if self.high and other.high else []
+        return Bounds(_of("least", low), _of("greatest", high), self.tight and other.tight)
 
 
 UNBOUNDED = Bounds()
@@ -85,50 +101,67 @@ def instant_where(prefix: Prefix, low: int, high: int) -> Sql:
             return Sql("@at BETWEEN %s AND %s", (low // 1000, -(-high // 1000) - 1))
 
 
-def sort_bounds(gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
+def sort_bounds(pid: int, gap: Gap | None, prefix: Prefix, low: int, high: int) -> Bounds:
     """Bound the sort values of resources with such a date, from how far the parameter's dates lie from them.
 
-    A date's low lies between sort + low_min and sort + low_max, its high likewise.
+    A date's low lies between sort + low_min and sort + low_max, its high likewise. A statement reads these itself, for others may
+    widen them; `gap` is what was read a moment ago.
     """
-    if gap is None:
+    if gap is None or prefix == "ne":
         return UNBOUNDED
-    low_from, high_from = _low(low, gap.low_max), _low(high, gap.high_max)
+
+    def least(value: int, end: _End) -> Sql | None:
+        """Give the least sort value from which a date may reach a value."""
+        return None if getattr(gap, end) == _MAX else _reached(pid, value, end, _MIN)
+
+    def most(value: int, end: _End) -> Sql | None:
+        return None if getattr(gap, end) == _MIN else _reached(pid, value, end, _MAX)
+
+    tight = all(-_TIGHT <= each <= _TIGHT for each in gap)
     match prefix:
         case "eq":
-            return Bounds(low_from, _high(high, gap.high_min))
+            return Bounds(least(low, "low_max"), most(high, "high_min"), tight)
         case "gt":
-            return Bounds(high_from, _MAX)
+            return Bounds(least(high, "high_max"), None, tight)
         case "ge":
             # Either it ends later, or it begins no earlier.
-            return Bounds(min(high_from, low_from), _MAX)
+            later, no_earlier = Bounds(least(high, "high_max")), Bounds(least(low, "low_max"))
+            return later.either(no_earlier)._replace(tight=tight)
         case "sa":
-            return Bounds(_low(high, gap.low_max), _MAX)
+            return Bounds(least(high, "low_max"), None, tight)
         case "lt":
-            return Bounds(_MIN, _high(low, gap.low_min))
+            return Bounds(None, most(low, "low_min"), tight)
         case "le":
-            return Bounds(_MIN, max(_high(low, gap.low_min), _high(high, gap.high_min)))
+            earlier, no_later = Bounds(None, most(low, "low_min")), Bounds(None, most(high, "high_min"))
+            return earlier.either(no_later)._replace(tight=tight)
         case "eb":
-            return Bounds(_MIN, _high(low, gap.high_min))
+            return Bounds(None, most(low, "high_min"), tight)
         case "ap":
-            return Bounds(_low(low, gap.high_max), _high(high, gap.low_min))
-        case "ne":
-            return UNBOUNDED
+            return Bounds(least(low, "high_max"), most(high, "low_min"), tight)
 
 
-def within(bounds: Bounds) -> Sql:
+def within(bounds: Bounds) -> list[Sql]:
     """Keep `@sort` within bounds."""
-    low = [Sql("@sort >= %s", (bounds.low,))] if bounds.low != _MIN else []
-    high = [Sql("@sort <= %s", (bounds.high,))] if bounds.high != _MAX else []
-    return all_of([*low, *high])
+    low = [Sql("@sort >= ") + bounds.low] if bounds.low else []
+    high = [Sql("@sort <= ") + bounds.high] if bounds.high else []
+    return [*low, *high]
 
 
-def _low(value: int, gap: int) -> int:
-    """Return the least sort value from which a date may reach a value, `gap` at most above it."""
-    return _MIN if gap == _MAX else max(_MIN, min(_MAX, value - gap))
+def _reached(pid: int, value: int, end: _End, open: int) -> Sql:
+    """Take an end of the parameter's gap from a value; `open` where that end is unbounded, or there have been no dates."""
+    return Sql(
+        f"coalesce((SELECT CASE WHEN n.{end} NOT IN ({_MIN}, {_MAX})"
+        f" THEN least(greatest(%s::numeric - n.{end}, {_MIN}), {_MAX})::bigint END FROM name n WHERE n.nid = %s), %s)",
+        (value, pid, open),
+    )
 
 
-def _high(value: int, gap: int) -> int:
-    return _MAX if gap == _MIN else max(_MIN, min(_MAX, value - gap))
+def _known(*ends: Sql | None) -> list[Sql]:
+    return [end for end in ends if end is not None]
+
+
+def _of(function: str, ends: list[Sql]) -> Sql | None:
+    return Sql(f"{function}(") + join(", ", ends) + Sql(")") if len(ends) > 1 else next(iter(ends), None)
 
 
 def _filled(condition: str, mark: str, low: float, high: float) -> Sql:

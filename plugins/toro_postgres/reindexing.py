@@ -42,4 +42,4 @@ async def reindex(connection: Connection, database: Database, indexed: Sequence[
             moved.append((key, Home(home.tid, home.rid, entry.place, home.version, home.deleted)))
     await insert(connection, "version", versions)
     await sheet.apply(connection)
-    await set_homes(connection, moved)
+    await set_homes(connection, database, moved)

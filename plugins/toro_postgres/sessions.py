@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import AsyncConnectionPool
 
 from toro_core.errors import Unsupported
@@ -36,8 +37,12 @@ _SETTINGS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "jit": "off",
-    "plan_cache_mode": "force_custom_plan",
+    # For such statements planning takes as long as executing, and their plans do not depend on values: each is planned once.
+    "plan_cache_mode": "force_generic_plan",
+    "max_parallel_workers_per_gather": "0",
 }
+_PREPARED_FROM = 2
+"""Executions of a statement on a connection before it is prepared there."""
 
 
 class Sessions:
@@ -60,6 +65,9 @@ class Sessions:
             settings["statement_timeout"] = f"{round(statement_seconds * 1000)}"
 
         async def configure(connection: Connection) -> None:
+            # Else an int's type, and with it the prepared statement, depends on how large it is.
+            connection.adapters.register_dumper(int, Int8Dumper)
+            connection.prepare_threshold = _PREPARED_FROM
             calls = b", ".join([b"set_config(%s, %s, false)"] * len(settings))
             await connection.execute(b"SELECT " + calls, [part for pair in settings.items() for part in pair])
             await connection.commit()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from toro_postgres.copying import copy
 from toro_postgres.entries import Entry, Order, Posted
 from toro_postgres.schema import Connection
 from toro_postgres.sql import Row
@@ -138,13 +139,13 @@ class Sheet:
         """Take a resource out of the index."""
         self._remove(rid, known, known.posted, known.orders)
 
-    async def apply(self, connection: Connection) -> None:
+    async def apply(self, connection: Connection, *, copied: bool = True) -> None:
         """Write it all."""
         for table, rows in self.deletes.items():
             if rows:
                 await connection.cursor().executemany(_DELETE[table].encode(), rows)
         for table, rows in self.inserts.items():
-            await insert(connection, table, rows)
+            await insert(connection, table, rows, copied=copied)
 
     def _post(self, rid: int, sort: int, place: int, posted: frozenset[Posted], orders: frozenset[Order]) -> None:
         self.inserts["posting"] += [(place, pid, value, sort, rid) for pid, value in posted]
@@ -164,16 +165,14 @@ class Sheet:
             self.deletes[table].append(at)
 
 
-async def insert(connection: Connection, table: str, rows: Sequence[Row]) -> None:
-    """Insert rows, many of them with COPY."""
+async def insert(connection: Connection, table: str, rows: Sequence[Row], *, copied: bool = True) -> None:
+    """Insert rows, many of them with COPY where they may be `copied`: a pipeline takes none."""
     if not rows:
         return
     columns = COLUMNS[table]
     names = ", ".join(columns)
-    if len(rows) >= _COPIED:
-        async with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
-            for row in sorted(rows, key=_start) if table == "posting" else rows:
-                await copy.write_row(row)
+    if copied and len(rows) >= _COPIED:
+        await copy(connection, table, columns, sorted(rows, key=_start) if table == "posting" else rows)
     elif table in _ARRAYS:
         marks = ", ".join(f"%s::{kind}" for kind in columns.values())
         await connection.cursor().executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})".encode(), rows)  # noqa: S608

@@ -68,5 +68,7 @@ async def rows(connection: Connection, sql: Sql) -> list[Row]:
     """Run a statement. Raises TooCostly where it has more values than PostgreSQL takes."""
     if len(sql.args) > MOST_ARGS:
         raise TooCostly(f"the search has more than {MOST_ARGS} values; ask for fewer alternatives at once")
-    cursor = await connection.execute(sql.text.encode(), sql.args)
+    # Binary, so that JSON comes as it is kept and not as its hexadecimal digits.
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(sql.text.encode(), sql.args)
     return await cursor.fetchall()

@@ -13,6 +13,7 @@ from toro_core.storage import (
     HistoryPlan,
     Indexed,
     Key,
+    LineBatch,
     Loading,
     Page,
     Rows,
@@ -27,6 +28,7 @@ from toro_postgres import clock, feeds, pages, reads, state
 from toro_postgres.entries import Entries
 from toro_postgres.explain import explain
 from toro_postgres.keys import Keys
+from toro_postgres.lines import LineWalk
 from toro_postgres.loading import load
 from toro_postgres.names import Names, needed
 from toro_postgres.reader import Database, Reader
@@ -123,6 +125,13 @@ class PostgresStorage:
         """Yield what was current at a sequence."""
         async for versions in self._walk(plan, every=False):
             yield versions
+
+    async def lines(self, plan: ScanPlan) -> AsyncIterator[LineBatch]:
+        """Yield the JSON of what a scan yields."""
+        walk = LineWalk(plan)
+        while batch := await self._sessions.once(lambda connection: walk(self._reader(connection))):
+            if batch.lines:
+                yield batch
 
     async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
         """Yield every version of later commits."""

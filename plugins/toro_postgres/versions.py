@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
+from psycopg import Pipeline
+
 from toro_core.storage import Key, Rows, Stored
+from toro_postgres.clock import set_clock
 from toro_postgres.homes import Home, set_homes
 from toro_postgres.keys import text
 from toro_postgres.reader import Database
@@ -16,6 +20,8 @@ from toro_postgres.sql import Row
 __all__ = ["New", "known", "put"]
 
 _END = "UPDATE version SET ended_seq = %s WHERE rid = %s AND version = %s AND place = %s"
+_FEW = 20
+"""Versions that are inserted and not copied."""
 _ENDED = 7
 """Where ended_seq is in a version's row."""
 
@@ -27,8 +33,13 @@ class New(NamedTuple):
     rows: Rows | None
 
 
-async def put(connection: Connection, database: Database, news: Sequence[New], homes: dict[Key, Home]) -> None:
-    """Write versions in the order they are to be found in; `homes` are the locked rows, as they are to be."""
+async def put(
+    connection: Connection, database: Database, news: Sequence[New], homes: dict[Key, Home], *, clock: tuple[int, int]
+) -> None:
+    """Write versions in the order they are to be found in, and what the `clock` is to have when there are any.
+
+    `homes` are the locked rows, as they are to be.
+    """
     if not news:
         return
     entries = database.entries
@@ -60,15 +71,19 @@ async def put(connection: Connection, database: Database, news: Sequence[New], h
                 sheet.put((home.rid, home.tid, id, stored.version, stored.at), sort, entry, indexed)
             elif indexed is not None:
                 sheet.remove(home.rid, indexed)
-    if ended:
-        await connection.cursor().executemany(_END.encode(), ended)
-    await insert(connection, "version", [tuple(row) for row in versions.values()])
-    await sheet.apply(connection)
     changed = []
     for key, new in last.items():
         home = Home(homes[key].tid, homes[key].rid, places[key], new.stored.version, new.stored.deleted)
         changed.append((key, home))
-    await set_homes(connection, changed)
+    few = len(news) <= _FEW
+    # Few rows are sent at once: others wait for the clock meanwhile.
+    async with connection.pipeline() if few and Pipeline.is_supported() else nullcontext():
+        if ended:
+            await connection.cursor().executemany(_END.encode(), ended)
+        await insert(connection, "version", [tuple(row) for row in versions.values()], copied=not few)
+        await sheet.apply(connection, copied=not few)
+        await set_homes(connection, database, changed)
+        await set_clock(connection, *clock)
 
 
 async def known(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dict[int, Known]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from toro_core.errors import StorageBusy, StorageError, TooCostly, Unsupported
 from toro_core.plugins import open_storage, upkeep
-from toro_core.search.plan import AllOf, AnyOf, Compartment, SearchPlan, SortKey, Text, Token, Uri
+from toro_core.search.plan import MISSING, AllOf, AnyOf, Compartment, Period, SearchPlan, SortKey, Text, Token, Uri
 from toro_core.storage import (
     DateRow,
     Explains,
@@ -130,6 +131,22 @@ async def test_a_statement_that_takes_too_long_is_stopped(new_postgres: Callable
         assert (await storage.read(key("r1"))).version == 1
 
 
+async def test_a_write_that_is_stopped_among_others_sent_at_once_is_told_and_leaves_nothing(
+    new_postgres: Callable[[], str],
+) -> None:
+    url = new_postgres()
+    async with open_postgres(url.replace("options=", "options=-cstatement_timeout%3D200%20")) as storage:
+        await storage.commit([write("a")])
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE resource IN SHARE MODE")
+            with pytest.raises(TooCostly, match="statement_timeout"):
+                await storage.commit([write("a"), write("b")])
+        assert [stored.version for stored in await storage.commit([write("a"), write("b")])] == [2, 1]
+        assert [(stored.seq, stored.version) async for batch in storage.changes(0) for stored in batch] == [
+            *((1, 1), (2, 2), (2, 1))
+        ]
+
+
 async def test_more_values_than_a_statement_takes_are_too_costly(new_postgres: Callable[[], str]) -> None:
     async with open_postgres(new_postgres()) as storage:
         await create(storage, {"a": Rows(strings=(StringRow("name", "a", "a"),))})
@@ -220,6 +237,83 @@ async def test_every_way_to_the_answer_is_the_same_answer(
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 100 + few)
 
 
+async def test_a_search_by_tokens_references_and_dates_is_one_statement(
+    new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toro_postgres.names._RECENT", 1e9)
+    sent: list[bytes] = []
+    original = psycopg.AsyncCursor.execute
+
+    async def spy(self: Any, query: bytes, *args: Any, **options: Any) -> Any:
+        sent.append(query)
+        return await original(self, query, *args, **options)
+
+    async with open_postgres(new_postgres()) as storage:
+        rows = {}
+        for n in range(150):
+            tokens = tuple(TokenRow("tag", "", code) for code in ("all", f"{n % 3}", f"of {n % 50}"))
+            rows[f"r{n}"] = Rows(sort=n, tokens=tokens, dates=(DateRow("date", n, n + 1),))
+        await create(storage, rows)
+        criteria = tuple(Token(param="tag", system="", code=code) for code in ("all", "0", "of 7"))
+        plan = SearchPlan(type=TYPE, criterion=AllOf((*criteria, Period(param="date", prefix="ge", low=50, high=51))))
+        assert await found(storage, plan) == {"r57"}
+        monkeypatch.setattr(psycopg.AsyncCursor, "execute", spy)
+        for descending in (False, True):
+            page = await storage.search(replace(plan, sort=(SortKey(descending=descending),)))
+            assert [stored.key.id for stored in page.resources] == ["r57"]
+        assert len(sent) == 2
+        assert await storage.count(plan) == 1
+        assert len(sent) == 3
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_several_lists_are_one_answer_wherever_they_begin_and_end(
+    new_postgres: Callable[[], str], descending: bool
+) -> None:
+    def rows(n: int) -> Rows:
+        # Long and early, long and late, with and without a sort value.
+        codes = [code for code, is_there in (("early", n < 170), ("late", n >= 90), ("odd", n % 2)) if is_there]
+        return Rows(sort=MISSING if n % 5 == 0 else n // 3, tokens=tuple(TokenRow("tag", "", code) for code in codes))
+
+    async with open_postgres(new_postgres()) as storage:
+        await create(storage, {f"r{n:03}": rows(n) for n in range(260)})
+        criterion = AllOf(tuple(Token(param="tag", system="", code=code) for code in ("early", "late", "odd")))
+        plan = SearchPlan(type=TYPE, criterion=criterion, sort=(SortKey(descending=descending),), limit=7)
+        walked = await walk(storage, plan)
+        assert len(walked) == 40
+        assert set(walked) == {f"r{n:03}" for n in range(90, 170) if n % 2}
+        with_sort = [int(id[1:]) // 3 for id in walked if int(id[1:]) % 5]
+        assert with_sort == sorted(with_sort, reverse=descending)
+        assert all(int(id[1:]) % 5 == 0 for id in walked[len(with_sort) :])
+        assert await storage.count(plan) == 40
+        nothing = replace(plan, criterion=AllOf((criterion, Token(param="tag", system="", code="never"))))
+        assert await walk(storage, nothing) == []
+
+
+async def test_dates_that_another_process_writes_far_from_the_others_are_found_at_once(
+    new_postgres: Callable[[], str],
+) -> None:
+    url = new_postgres()
+    async with open_postgres(url) as storage, open_postgres(url) as other:
+        await create(storage, {"a": Rows(sort=10, dates=(DateRow("date", 10, 11),))})
+        dates = (
+            Period(param="date", prefix="eq", low=900, high=1000),
+            Period(param="date", prefix="ge", low=900, high=901),
+            Period(param="date", prefix="sa", low=899, high=900),
+            Period(param="date", prefix="ap", low=901, high=902),
+        )
+        plans = [SearchPlan(type=TYPE, criterion=date) for date in dates]
+        for plan in plans:
+            assert await found(storage, plan) == set()
+        await create(other, {"b": Rows(sort=10, dates=(DateRow("date", 901, 902),))})
+        for plan in plans:
+            assert await found(storage, plan) == {"b"}
+        # As far as can be: nothing overflows.
+        await create(other, {"c": Rows(sort=2**62, dates=(DateRow("date", -(2**63) + 1, 2**63 - 1),))})
+        for plan in plans:
+            assert "b" in await found(storage, plan)
+
+
 async def test_a_plan_is_explained_without_its_values(new_postgres: Callable[[], str]) -> None:
     async with open_postgres(new_postgres()) as storage:
         assert isinstance(storage, Explains)
@@ -229,6 +323,8 @@ async def test_a_plan_is_explained_without_its_values(new_postgres: Callable[[],
         assert "reads one list in the order of the answer" in said
         assert "FROM posting x" in said
         assert "secret" not in said
+        both = AllOf((Token(param="tag", code="secret"), Token(param="tag", system="", code="secret")))
+        assert "sparsest of 2 lists" in await storage.explain(SearchPlan(type=TYPE, criterion=both))
 
 
 async def test_an_older_schema_is_refused_until_it_is_upgraded(
