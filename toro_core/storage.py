@@ -9,6 +9,7 @@ import datetime
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -510,6 +511,7 @@ OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]
 """Opens a URL: `async with open_storage("sqlite:///toro.db") as storage`. Closing waits for queued commits."""
 
 
+@lru_cache(maxsize=16)  # the versions of a commit have one time
 def instant(at: int) -> str:
     """Render milliseconds since 1970 UTC as a FHIR instant, `2026-01-31T08:00:00.123Z`."""
     seconds, millis = divmod(at, 1000)
