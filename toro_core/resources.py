@@ -88,27 +88,21 @@ def body(resource: JsonObject, resource_id: str) -> Body:
         raise InvalidResource(issues=(issue,))
     first: JsonObject = {}
     last: JsonObject = {}
-    target = first
+    has_id = "id" in resource
+    cut = "meta" if "meta" in resource else "id" if has_id else "resourceType"
+    members = first
     for name, value in resource.items():
-        if name == "meta":
-            target = last
-        else:
-            target[name] = resource_id if name == "id" else value
-        if name == "resourceType" and "id" not in resource:
-            target["id"] = resource_id
-    if "meta" not in resource:
-        first, last = _cut_after_id(first)
+        if name != "meta":
+            members[name] = value if name != "id" else resource_id
+        if name == "resourceType" and not has_id:
+            members["id"] = resource_id
+        if name == cut:
+            members = last
     rest = {name: value for name, value in meta.items() if name not in {"versionId", "lastUpdated"}}
     return Body(
         before=_members(first, b"{", b',"meta":{') if first else b'{"meta":{',
         after=_members(rest, b",", b"}") + _members(last, b",", b"}") if rest else b"}" + _members(last, b",", b"}"),
     )
-
-
-def _cut_after_id(members: JsonObject) -> tuple[JsonObject, JsonObject]:
-    names = list(members)
-    cut = names.index("id") + 1
-    return {name: members[name] for name in names[:cut]}, {name: members[name] for name in names[cut:]}
 
 
 def _members(members: JsonObject, before: bytes, after: bytes) -> bytes:
