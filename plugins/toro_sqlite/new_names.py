@@ -76,7 +76,7 @@ class NewNames(Names):
 
     def make_resource(self, tid: int, id: str) -> int:
         """Return a resource's number, adding a row that says it is referred to where there is none."""
-        found = self._reserved.get((tid, id)) or self.resource(tid, id)
+        found = self._resources.get((tid, id)) or self._reserved.get((tid, id)) or self.resource(tid, id)
         if found is None:
             self._last_rid += 1
             found = remember(self._resources, (tid, id), self._last_rid)

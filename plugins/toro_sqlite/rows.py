@@ -11,7 +11,7 @@ import msgspec
 
 from toro_core.storage import MISSING, Rows, UriRow
 from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
-from toro_sqlite.groups import amount, groups
+from toro_sqlite.groups import groups
 from toro_sqlite.new_names import NewNames
 
 __all__ = ["COMPARTMENT", "Sheet"]
@@ -64,7 +64,7 @@ class Sheet:
             references |= {(pid, target(patient, id), "") for id in rows.compartments}
         uris = {(params[row[0]], value(row[1])) for row in rows.uris}
         orders = self._orders(rid, params, rows) if rows.orders else []
-        blob = Blob(list(tokens), list(references), list(uris), orders, self._amounts(tid, rows))
+        blob = Blob(list(tokens), list(references), list(uris), orders, self._amounts(params, rows))
         if rows.groups:
             blob = msgspec.structs.replace(blob, groups=groups(names, tid, blob, rows.groups))
         _post(self.inserts, rid, sort, blob)
@@ -123,9 +123,13 @@ class Sheet:
                 said[span] = pid
         return list(entries.values())
 
-    def _amounts(self, tid: int, rows: Rows) -> list[Amount]:
-        numbers = [amount(self.names, tid, row) for row in rows.numbers]
-        return list(dict.fromkeys([*numbers, *(amount(self.names, tid, row) for row in rows.quantities)]))
+    def _amounts(self, params: Mapping[str, int], rows: Rows) -> list[Amount]:
+        unit, value = self.names.make_unit, self.names.make_value
+        numbers = [(row[0], 0, row[1], row[2]) for row in rows.numbers]
+        quantities = [(row[0], unit(value(row[1]), row[2]), row[3], row[4]) for row in rows.quantities]
+        return list(
+            {(params[code], nid, low, None if high == low else high) for code, nid, low, high in numbers + quantities}
+        )
 
     def _add_ranges(self, rid: int, tid: int, sort: int, rows: Rows) -> None:
         params = self.names.params(tid)
