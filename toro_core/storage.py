@@ -169,7 +169,8 @@ class Rows(Struct, frozen=True, kw_only=True, gc=False):
     """A resource's index rows, extracted by the core from the version being written.
 
     `sort` is the value the type is ordered by when nothing else is asked (its clinical date's low bound in microseconds, MISSING
-    where absent); None stands for the time of the commit in microseconds, for types without such a date.
+    where absent); None stands for the time of the commit in microseconds, for types without such a date. What makes a copy with
+    other rows is `msgspec.structs.replace`.
     """
 
     sort: int | None = None
