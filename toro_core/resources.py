@@ -86,23 +86,34 @@ def body(resource: JsonObject, resource_id: str) -> Body:
     if not isinstance(meta, dict):
         issue = Issue(code="structure", diagnostics="meta is not an object.", expressions=(_place(resource, "meta"),))
         raise InvalidResource(issues=(issue,))
+    if resource.get("id") != resource_id:
+        resource = _with_id(resource, resource_id)
+    cut = "meta" if "meta" in resource else "id"
     first: JsonObject = {}
-    last: JsonObject = {}
-    has_id = "id" in resource
-    cut = "meta" if "meta" in resource else "id" if has_id else "resourceType"
-    members = first
-    for name, value in resource.items():
+    members = iter(resource.items())
+    for name, value in members:
         if name != "meta":
-            members[name] = value if name != "id" else resource_id
-        if name == "resourceType" and not has_id:
-            members["id"] = resource_id
+            first[name] = value
         if name == cut:
-            members = last
+            break
+    last = dict(members)
     rest = {name: value for name, value in meta.items() if name not in {"versionId", "lastUpdated"}}
     return Body(
         before=_members(first, b"{", b',"meta":{') if first else b'{"meta":{',
         after=_members(rest, b",", b"}") + _members(last, b",", b"}") if rest else b"}" + _members(last, b",", b"}"),
     )
+
+
+def _with_id(resource: JsonObject, resource_id: str) -> JsonObject:
+    """Copy the resource with this id, behind the type where it has had none."""
+    if "id" in resource:
+        return {**resource, "id": resource_id}
+    made: JsonObject = {}
+    for name, value in resource.items():
+        made[name] = value
+        if name == "resourceType":
+            made["id"] = resource_id
+    return made
 
 
 def _members(members: JsonObject, before: bytes, after: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -163,12 +163,13 @@ def _named(param: str, low: str, high: float | str, rows: Iterable[UriRow]) -> i
     return length if (low, high) == (min(values), max(values)) else 0
 
 
-def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:
+def _spans(values: Sequence[tuple[str, str]]) -> dict[str, Span]:
     """Return the lowest and the highest value of each parameter."""
-    spans: dict[str, tuple[str, str]] = {}
-    for param, value in values:
-        known = spans.get(param)
-        spans[param] = (value, value) if known is None else (min(known[0], value), max(known[1], value))
+    spans = {param: (value, value) for param, value in values}
+    if len(spans) < len(values):
+        for param, value in values:
+            low, high = spans[param]
+            spans[param] = (min(low, value), max(high, value))
     return spans  # type: ignore[return-value]  # texts are among what a span can have
 
 
