@@ -107,14 +107,15 @@ class Sheet:
             if pid in entries:
                 continue
             span = (low, high)
+            in_codes = codes.get(param)
             named = _named(param, low, high, rows.uris) if param in uris and isinstance(low, str) else 0
-            if named or (param not in codes and targets.get(param) == span):
+            if named or (in_codes is None and targets.get(param) == span):
                 # What targets or uris say has no index: their names would be the longest part of it.
                 self.names.note_by_target(pid)
                 entries[pid] = [pid, -named] if named else pid
                 continue
             posted.append((pid, low, rid, None if high == low else high))
-            if codes.get(param) == span:
+            if in_codes == span:
                 entries[pid] = pid
             elif span in said:
                 entries[pid] = [pid, said[span]]
@@ -124,12 +125,14 @@ class Sheet:
         return list(entries.values())
 
     def _amounts(self, params: Mapping[str, int], rows: Rows) -> list[Amount]:
+        if not rows.numbers and not rows.quantities:
+            return []
         unit, value = self.names.make_unit, self.names.make_value
-        numbers = [(row[0], 0, row[1], row[2]) for row in rows.numbers]
-        quantities = [(row[0], unit(value(row[1]), row[2]), row[3], row[4]) for row in rows.quantities]
-        return list(
-            {(params[code], nid, low, None if high == low else high) for code, nid, low, high in numbers + quantities}
-        )
+        amounts = {(params[row[0]], 0, row[1], None if row[2] == row[1] else row[2]) for row in rows.numbers}
+        for row in rows.quantities:
+            nid, low, high = unit(value(row[1]), row[2]), row[3], row[4]
+            amounts.add((params[row[0]], nid, low, None if high == low else high))
+        return list(amounts)
 
     def _add_ranges(self, rid: int, tid: int, sort: int, rows: Rows) -> None:
         params = self.names.params(tid)
