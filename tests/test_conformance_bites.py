@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from toro_core.errors import PreconditionFailed, StateConflict, StorageError, Unsupported
@@ -179,7 +180,7 @@ class KeepsOldRows(Sound):
         changed = []
         for each in writes:
             old = self._rows.get(each.key, Rows())
-            rows = dataclasses.replace(
+            rows = msgspec.structs.replace(
                 each.rows, tokens=old.tokens + each.rows.tokens, strings=old.strings + each.rows.strings
             )
             self._rows[each.key] = rows
@@ -243,7 +244,7 @@ class IgnoresBytes(Sound):
 class SortsMissingLowest(Sound):
     async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
         lowest = [
-            dataclasses.replace(each, rows=dataclasses.replace(each.rows, sort=-(2**62)))
+            dataclasses.replace(each, rows=msgspec.structs.replace(each.rows, sort=-(2**62)))
             if each.rows.sort == MISSING
             else each
             for each in writes
@@ -258,7 +259,7 @@ class SortsByOneValue(Sound):
         changed = [
             dataclasses.replace(
                 each,
-                rows=dataclasses.replace(
+                rows=msgspec.structs.replace(
                     each.rows, orders=tuple(order._replace(high=order.low) for order in each.rows.orders)
                 ),
             )
@@ -314,7 +315,7 @@ class CutsTextAtNul(Sound):
         changed = []
         for each in writes:
             tokens = tuple(TokenRow(row.param, row.system, row.code.partition("\0")[0]) for row in each.rows.tokens)
-            changed.append(dataclasses.replace(each, rows=dataclasses.replace(each.rows, tokens=tokens)))
+            changed.append(dataclasses.replace(each, rows=msgspec.structs.replace(each.rows, tokens=tokens)))
         return await self.storage.commit(changed)
 
 

@@ -86,18 +86,17 @@ def body(resource: JsonObject, resource_id: str) -> Body:
     if not isinstance(meta, dict):
         issue = Issue(code="structure", diagnostics="meta is not an object.", expressions=(_place(resource, "meta"),))
         raise InvalidResource(issues=(issue,))
+    if resource.get("id") != resource_id:
+        resource = _with_id(resource, resource_id)
+    cut = "meta" if "meta" in resource else "id"
     first: JsonObject = {}
-    last: JsonObject = {}
-    target = first
-    for name, value in resource.items():
-        if name == "meta":
-            target = last
-        else:
-            target[name] = resource_id if name == "id" else value
-        if name == "resourceType" and "id" not in resource:
-            target["id"] = resource_id
-    if "meta" not in resource:
-        first, last = _cut_after_id(first)
+    members = iter(resource.items())
+    for name, value in members:
+        if name != "meta":
+            first[name] = value
+        if name == cut:
+            break
+    last = dict(members)
     rest = {name: value for name, value in meta.items() if name not in {"versionId", "lastUpdated"}}
     return Body(
         before=_members(first, b"{", b',"meta":{') if first else b'{"meta":{',
@@ -105,10 +104,16 @@ def body(resource: JsonObject, resource_id: str) -> Body:
     )
 
 
-def _cut_after_id(members: JsonObject) -> tuple[JsonObject, JsonObject]:
-    names = list(members)
-    cut = names.index("id") + 1
-    return {name: members[name] for name in names[:cut]}, {name: members[name] for name in names[cut:]}
+def _with_id(resource: JsonObject, resource_id: str) -> JsonObject:
+    """Copy the resource with this id, behind the type where it has had none."""
+    if "id" in resource:
+        return {**resource, "id": resource_id}
+    made: JsonObject = {}
+    for name, value in resource.items():
+        made[name] = value
+        if name == "resourceType":
+            made["id"] = resource_id
+    return made
 
 
 def _members(members: JsonObject, before: bytes, after: bytes) -> bytes:

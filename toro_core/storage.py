@@ -9,6 +9,7 @@ import datetime
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -169,7 +170,8 @@ class Rows(Struct, frozen=True, kw_only=True, gc=False):
     """A resource's index rows, extracted by the core from the version being written.
 
     `sort` is the value the type is ordered by when nothing else is asked (its clinical date's low bound in microseconds, MISSING
-    where absent); None stands for the time of the commit in microseconds, for types without such a date.
+    where absent); None stands for the time of the commit in microseconds, for types without such a date. What makes a copy with
+    other rows is `msgspec.structs.replace`.
     """
 
     sort: int | None = None
@@ -519,6 +521,7 @@ OpenStorage: TypeAlias = Callable[[str], AbstractAsyncContextManager[Storage]]
 """Opens a URL: `async with open_storage("sqlite:///toro.db") as storage`. Closing waits for queued commits."""
 
 
+@lru_cache(maxsize=16)  # the versions of a commit have one time
 def instant(at: int) -> str:
     """Render milliseconds since 1970 UTC as a FHIR instant, `2026-01-31T08:00:00.123Z`."""
     seconds, millis = divmod(at, 1000)

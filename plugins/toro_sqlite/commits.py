@@ -19,7 +19,7 @@ def commit(transaction: Transaction, writes: Sequence[Write]) -> list[Stored]:
     seq, at = transaction.tick()
     stored = []
     for wave in waves(writes, lambda write: write.key):
-        befores = [current(transaction, write.key) for write in wave]
+        befores = current(transaction, [write.key for write in wave])
         for write, before in zip(wave, befores, strict=True):
             _check(write, before)
         news = [_new(write, before.version + 1, seq, at) for write, before in zip(wave, befores, strict=True)]

@@ -23,7 +23,7 @@ from toro_sqlite.blobs import Blob, Group, Inline
 from toro_sqlite.names import Names
 from toro_sqlite.new_names import NewNames
 
-__all__ = ["amount", "any_group_matches", "groups"]
+__all__ = ["any_group_matches", "groups"]
 
 _TOKEN, _REFERENCE, _URI, _AMOUNT, _DATE, _STRING = range(6)
 _NOBODY = Key("", "")
@@ -55,13 +55,6 @@ def any_group_matches(names: Names, blob: Blob, pid: int, criteria: Sequence[Cri
     return False
 
 
-def amount(names: NewNames, tid: int, row: NumberRow | QuantityRow) -> tuple[int, int, float, float | None]:
-    """Write a number, whose unit is 0, or a quantity."""
-    pid, high = names.make_param(tid, row.param), None if row.high == row.low else row.high
-    unit = 0 if isinstance(row, NumberRow) else names.make_unit(names.make_value(row.system), row.code)
-    return pid, unit, row.low, high
-
-
 def _own(blob: Blob) -> Iterator[_Entry]:
     for kind, rows in (
         (_TOKEN, blob.tokens),
@@ -83,13 +76,19 @@ def _written(names: NewNames, tid: int, rows: Rows) -> Iterator[_Entry]:
     for uri in rows.uris:
         yield _URI, param(tid, uri.param), names.make_value(uri.value)
     for number in rows.numbers:
-        yield (_AMOUNT, *amount(names, tid, number))
+        yield (_AMOUNT, *_amount(names, tid, number))
     for quantity in rows.quantities:
-        yield (_AMOUNT, *amount(names, tid, quantity))
+        yield (_AMOUNT, *_amount(names, tid, quantity))
     for date in rows.dates:
         yield _DATE, param(tid, date.param), date.low, date.high
     for string in rows.strings:
         yield _STRING, param(tid, string.param), string.folded, string.exact
+
+
+def _amount(names: NewNames, tid: int, row: NumberRow | QuantityRow) -> tuple[int, int, float, float | None]:
+    pid, high = names.make_param(tid, row.param), None if row.high == row.low else row.high
+    unit = 0 if isinstance(row, NumberRow) else names.make_unit(names.make_value(row.system), row.code)
+    return pid, unit, row.low, high
 
 
 def _read(names: Names, entries: Iterable[_Entry]) -> Rows:

@@ -18,8 +18,8 @@ def load(transaction: Transaction, versions: Sequence[Loading]) -> None:
     reached = transaction.seq
     for wave in waves(versions, lambda loading: loading.stored.key):
         news, befores = [], []
-        for stored, rows in wave:
-            before = current(transaction, stored.key)
+        known = current(transaction, [loading.stored.key for loading in wave])
+        for (stored, rows), before in zip(wave, known, strict=True):
             if _is_there(transaction, stored, before, reached):
                 continue
             news.append(New(stored, rows))

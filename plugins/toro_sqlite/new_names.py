@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import TypeVar
 
 from toro_core.search.plan import MISSING
@@ -26,6 +26,7 @@ class NewNames(Names):
         self._data_version = 0
         self._last_rid = 0
         self._reserved: dict[tuple[int, str], int] = {}
+        self._of_types: dict[int, _Params] = {}
 
     def begin(self) -> None:
         """Start a transaction: another process may have added resources since the last one, with dates of their own."""
@@ -44,6 +45,7 @@ class NewNames(Names):
         self._noted.clear()
         self._full.clear()
         self._reserved.clear()
+        self._of_types.clear()
 
     def make_type(self, name: str) -> int:
         """Return a resource type's number."""
@@ -54,6 +56,13 @@ class NewNames(Names):
         found = self._params.get((tid, code)) or self.param(tid, code)
         sql = "INSERT INTO param (tid, code) VALUES (?, ?)"
         return found or self._made(self._params, (tid, code), sql, tid, code)
+
+    def params(self, tid: int) -> Mapping[str, int]:
+        """Return the numbers of a type's search parameters by code: looking one up makes it."""
+        found = self._of_types.get(tid)
+        if found is None:
+            found = self._of_types[tid] = _Params(self, tid)
+        return found
 
     def make_value(self, text: str) -> int:
         """Return a system's or uri's number, 0 for the empty one."""
@@ -67,7 +76,7 @@ class NewNames(Names):
 
     def make_resource(self, tid: int, id: str) -> int:
         """Return a resource's number, adding a row that says it is referred to where there is none."""
-        found = self._reserved.get((tid, id)) or self.resource(tid, id)
+        found = self._resources.get((tid, id)) or self._reserved.get((tid, id)) or self.resource(tid, id)
         if found is None:
             self._last_rid += 1
             found = remember(self._resources, (tid, id), self._last_rid)
@@ -84,9 +93,13 @@ class NewNames(Names):
         """Note that the rows of all reserved numbers are there."""
         self._reserved.clear()
 
-    def widen(self, pid: int, gap: Gap) -> None:
-        """Make the parameter's gap cover this one."""
-        known = self._gaps.get(pid) or self.gap(pid)
+    def widen(self, pid: int, low: int, high: int, sort: int) -> None:
+        """Make the parameter's gap cover that of a date from its resource's sort value."""
+        known = self._gaps.get(pid)
+        if known and known[0] <= low - sort <= known[1] and known[2] <= high - sort <= known[3]:
+            return
+        gap = Gap.of(low, high, sort)
+        known = known or self.gap(pid)
         if known is None or not known.covers(gap):
             known = known.widened(gap) if known else gap
             sql = "UPDATE param SET low_min = ?, low_max = ?, high_min = ?, high_max = ? WHERE pid = ?"
@@ -129,3 +142,15 @@ class NewNames(Names):
         number = self.connection.execute(sql, args).lastrowid
         assert number  # noqa: S101 - an INSERT into a rowid table has one
         return remember(cache, key, number)
+
+
+class _Params(dict[str, int]):
+    """The numbers of one type's parameters."""
+
+    def __init__(self, names: NewNames, tid: int) -> None:
+        self._names = names
+        self._tid = tid
+
+    def __missing__(self, code: str) -> int:
+        number = self[code] = self._names.make_param(self._tid, code)
+        return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,8 +11,7 @@ import msgspec
 
 from toro_core.storage import MISSING, Rows, UriRow
 from toro_sqlite.blobs import Amount, Blob, OrderEntry, Span, decode, encode, pid_of, span_of
-from toro_sqlite.groups import amount, groups
-from toro_sqlite.names import Gap
+from toro_sqlite.groups import groups
 from toro_sqlite.new_names import NewNames
 
 __all__ = ["COMPARTMENT", "Sheet"]
@@ -55,18 +54,17 @@ class Sheet:
 
     def add(self, rid: int, tid: int, sort: int, rows: Rows) -> bytes:
         """Index the resource by these rows and return the blob to keep beside it."""
-        names = self.names
+        names, params = self.names, self.names.params(tid)
+        value, target = names.make_value, names.make_resource
         # The order rows come in says nothing; sets drop repeated ones.
-        tokens = {(names.make_param(tid, row.param), row.code, names.make_value(row.system)) for row in rows.tokens}
-        references = {
-            (names.make_param(tid, row.param), names.make_resource(names.make_type(row.type), row.id), row.version)
-            for row in rows.references
-        }
+        tokens = {(params[row[0]], row[2], value(row[1])) for row in rows.tokens}
+        references = {(params[row[0]], target(names.make_type(row[1]), row[2]), row[3]) for row in rows.references}
         if rows.compartments:
-            pid, patient = names.make_param(tid, COMPARTMENT), names.make_type("Patient")
-            references |= {(pid, names.make_resource(patient, id), "") for id in rows.compartments}
-        uris = {(names.make_param(tid, row.param), names.make_value(row.value)) for row in rows.uris}
-        blob = Blob(list(tokens), list(references), list(uris), self._orders(rid, tid, rows), self._amounts(tid, rows))
+            pid, patient = params[COMPARTMENT], names.make_type("Patient")
+            references |= {(pid, target(patient, id), "") for id in rows.compartments}
+        uris = {(params[row[0]], value(row[1])) for row in rows.uris}
+        orders = self._orders(rid, params, rows) if rows.orders else []
+        blob = Blob(list(tokens), list(references), list(uris), orders, self._amounts(params, rows))
         if rows.groups:
             blob = msgspec.structs.replace(blob, groups=groups(names, tid, blob, rows.groups))
         _post(self.inserts, rid, sort, blob)
@@ -87,38 +85,37 @@ class Sheet:
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write it all."""
         for table in _KEPT:
-            kept = set(self.deletes[table]).intersection(self.inserts[table])
-            if kept:
+            if kept := self.deletes[table] and set(self.deletes[table]).intersection(self.inserts[table]):
                 self.deletes[table] = [row for row in self.deletes[table] if row not in kept]
                 self.inserts[table] = [row for row in self.inserts[table] if row not in kept]
         for statements, sheet in ((_DELETE, self.deletes), (_INSERT, self.inserts)):
             for table, rows in sheet.items():
                 if rows:
-                    rows.sort(key=_AS_STORED.get(table))
+                    _sort(rows, _AS_STORED.get(table))
                     connection.executemany(statements[table], rows)
 
-    def _orders(self, rid: int, tid: int, rows: Rows) -> list[OrderEntry]:
+    def _orders(self, rid: int, params: Mapping[str, int], rows: Rows) -> list[OrderEntry]:
         """Post and say what the resource is sorted by; most of it is in its codes and its references' targets already."""
-        if not rows.orders:
-            return []
-        codes = _spans((row.param, row.code) for row in rows.tokens)
-        targets = _spans((row.param, f"{row.type}/{row.id}") for row in rows.references)
+        codes = _spans([(row[0], row[2]) for row in rows.tokens])
+        targets = _spans([(row[0], f"{row[1]}/{row[2]}") for row in rows.references])
+        uris = {row[0] for row in rows.uris}
         posted = self.inserts["ordering"]
         entries: dict[int, OrderEntry] = {}
         said: dict[Span, int] = {}
         for param, low, high in rows.orders:
-            pid = self.names.make_param(tid, param)
+            pid = params[param]
             if pid in entries:
                 continue
             span = (low, high)
-            named = _named(param, span, rows.uris) if isinstance(low, str) else 0
-            if named or (param not in codes and targets.get(param) == span):
+            in_codes = codes.get(param)
+            named = _named(param, low, high, rows.uris) if param in uris and isinstance(low, str) else 0
+            if named or (in_codes is None and targets.get(param) == span):
                 # What targets or uris say has no index: their names would be the longest part of it.
                 self.names.note_by_target(pid)
                 entries[pid] = [pid, -named] if named else pid
                 continue
-            posted.append(_ordering(pid, rid, low, high))
-            if codes.get(param) == span:
+            posted.append((pid, low, rid, None if high == low else high))
+            if in_codes == span:
                 entries[pid] = pid
             elif span in said:
                 entries[pid] = [pid, said[span]]
@@ -127,20 +124,27 @@ class Sheet:
                 said[span] = pid
         return list(entries.values())
 
-    def _amounts(self, tid: int, rows: Rows) -> list[Amount]:
-        numbers = [amount(self.names, tid, row) for row in rows.numbers]
-        return list(dict.fromkeys([*numbers, *(amount(self.names, tid, row) for row in rows.quantities)]))
+    def _amounts(self, params: Mapping[str, int], rows: Rows) -> list[Amount]:
+        if not rows.numbers and not rows.quantities:
+            return []
+        unit, value = self.names.make_unit, self.names.make_value
+        amounts = {(params[row[0]], 0, row[1], None if row[2] == row[1] else row[2]) for row in rows.numbers}
+        for row in rows.quantities:
+            nid, low, high = unit(value(row[1]), row[2]), row[3], row[4]
+            amounts.add((params[row[0]], nid, low, None if high == low else high))
+        return list(amounts)
 
     def _add_ranges(self, rid: int, tid: int, sort: int, rows: Rows) -> None:
-        param = self.names.make_param
-        dates = {(rid, param(tid, row.param), row.low, row.high) for row in rows.dates}
+        params = self.names.params(tid)
+        dates = {(rid, params[row[0]], row[1], row[2]) for row in rows.dates}
         for _, pid, low, high in dates:
-            self.names.widen(pid, Gap.of(low, high, sort))
+            self.names.widen(pid, low, high, sort)
         if sort != MISSING:
             self.names.note_dated(tid, {row[1] for row in dates})
         self.inserts["date"] += dates
-        strings = {(param(tid, row.param), row.folded, row.exact) for row in rows.strings}
-        self.inserts["string"] += [(rid, pid, n, folded, exact) for n, (pid, folded, exact) in enumerate(strings)]
+        if rows.strings:
+            strings = {(params[row[0]], row[1], row[2]) for row in rows.strings}
+            self.inserts["string"] += [(rid, pid, n, folded, exact) for n, (pid, folded, exact) in enumerate(strings)]
 
 
 def _post(sheet: _Rows, rid: int, sort: int, blob: Blob) -> None:
@@ -155,19 +159,29 @@ def _ordering(pid: int, rid: int, low: float | str, high: float | str) -> _Row:
     return pid, low, rid, None if high == low else high
 
 
-def _named(param: str, span: Span, rows: Iterable[UriRow]) -> int:
+def _named(param: str, low: str, high: float | str, rows: Iterable[UriRow]) -> int:
     """Return the length to which the parameter's uris are cut where they say the span, 0 where they do not."""
-    length = max(map(len, map(str, span)))
-    values = [row.value[:length] for row in rows if row.param == param]
-    return length if values and span == (min(values), max(values)) else 0
+    length = max(len(low), len(str(high)))
+    values = [row[1][:length] for row in rows if row[0] == param]
+    return length if (low, high) == (min(values), max(values)) else 0
 
 
-def _spans(values: Iterable[tuple[str, str]]) -> dict[str, Span]:
-    spans: dict[str, tuple[str, str]] = {}
-    for param, value in values:
-        known = spans.get(param)
-        spans[param] = (value, value) if known is None else (min(known[0], value), max(known[1], value))
-    return {**spans}
+def _spans(values: Sequence[tuple[str, str]]) -> dict[str, Span]:
+    """Return the lowest and the highest value of each parameter."""
+    spans = {param: (value, value) for param, value in values}
+    if len(spans) < len(values):
+        for param, value in values:
+            low, high = spans[param]
+            spans[param] = (min(low, value), max(high, value))
+    return spans  # type: ignore[return-value]  # texts are among what a span can have
+
+
+def _sort(rows: list[_Row], as_stored: Callable[[_Row], tuple[object, ...]] | None) -> None:
+    """Sort rows as SQLite does; `as_stored` is needed only where numbers and texts are to be compared."""
+    try:
+        rows.sort()
+    except TypeError:
+        rows.sort(key=as_stored)
 
 
 def _ordering_as_stored(row: _Row) -> tuple[object, ...]:

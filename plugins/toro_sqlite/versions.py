@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from toro_core.storage import Key, Rows, Stored
 from toro_sqlite.rows import Sheet
 from toro_sqlite.transaction import Transaction
@@ -13,6 +15,10 @@ __all__ = ["Before", "New", "current", "put", "waves"]
 
 T = TypeVar("T")
 
+_CURRENT = (
+    "SELECT r.id, r.tid, r.rid, r.vid, r.version, r.sort, r.postings FROM json_each(?) j"
+    " CROSS JOIN resource r ON r.tid = ? AND r.id = j.value"
+)
 _INSERT_VERSION = (
     "INSERT INTO version (vid, rid, version, seq, ended_seq, deleted, at, json) VALUES (?, ?, ?, ?, NULL, ?, ?, ?)"
 )
@@ -41,15 +47,18 @@ class New(NamedTuple):
     rows: Rows | None
 
 
-def current(transaction: Transaction, key: Key) -> Before:
-    """Look up what a new version comes after."""
-    tid = transaction.names.make_type(key.type)
-    row = transaction.connection.execute(
-        "SELECT tid, rid, vid, version, sort, postings FROM resource WHERE tid = ? AND id = ?", (tid, key.id)
-    ).fetchone()
-    if row is None:
-        return Before(tid)
-    return Before(*row) if row[2] is not None else Before(tid, row[1])
+def current(transaction: Transaction, keys: Sequence[Key]) -> list[Before]:
+    """Look up what new versions of different resources come after."""
+    ids: dict[str, list[str]] = {}
+    for type_, id_ in keys:
+        ids.setdefault(type_, []).append(id_)
+    tids = {type_: transaction.names.make_type(type_) for type_ in ids}
+    found: dict[tuple[str, str], Before] = {}
+    for type_, wanted in ids.items():
+        rows = transaction.connection.execute(_CURRENT, (msgspec.json.encode(wanted).decode(), tids[type_]))
+        for id_, tid, rid, vid, *more in rows:
+            found[type_, id_] = Before(tid, rid) if vid is None else Before(tid, rid, vid, *more)
+    return [found.get(key) or Before(tids[key[0]]) for key in keys]
 
 
 def waves(items: Sequence[T], key: Callable[[T], Key]) -> Iterator[list[T]]:
@@ -57,11 +66,12 @@ def waves(items: Sequence[T], key: Callable[[T], Key]) -> Iterator[list[T]]:
     wave: list[T] = []
     keys: set[Key] = set()
     for item in items:
-        if key(item) in keys:
+        its_key = key(item)
+        if its_key in keys:
             yield wave
             wave, keys = [], set()
         wave.append(item)
-        keys.add(key(item))
+        keys.add(its_key)
     yield wave
 
 

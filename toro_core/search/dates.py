@@ -27,6 +27,9 @@ _PATTERN: Final = re.compile(
     r"(?:Z|([+-])(0\d|1[0-3]):([0-5]\d)|([+-])14:00)?)?)?)?",
     re.ASCII,
 )
+_SECONDS: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)", re.ASCII
+)
 
 
 class InvalidDate(ValueError):
@@ -40,7 +43,7 @@ def interval(text: str) -> Interval:
 
 def _second(text: str) -> Interval | None:
     """Read what nearly every time is, a second with a zone, in a quarter of the time; None for all else."""
-    if len(text) not in {20, 25} or text[19] not in "Z+-" or _PATTERN.fullmatch(text) is None:
+    if _SECONDS.fullmatch(text) is None:
         return None
     try:
         since = datetime.fromisoformat(text) - _START

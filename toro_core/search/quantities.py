@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, nextafter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from toro_core.search.numbers import GREATEST, Bounds, to_float
 from toro_core.search.plan import Prefix, Quantity
@@ -86,30 +86,17 @@ def money_rows(param: str, value: Any) -> Iterator[QuantityRow]:
             yield QuantityRow(param, CURRENCIES, currency, amount, amount)
 
 
-class _Scale(NamedTuple):
-    """A canonical unit: value in it = (top * value + plus) / bottom, all whole numbers."""
-
-    code: str
-    top: int
-    plus: int
-    bottom: int
-
-
-class _Unit(NamedTuple):
-    """What quantities of one unit have in common; `name`, and `alias` if not "", are what it is published under."""
-
-    name: str
-    alias: str
-    system: str
-    code: str
-    scale: _Scale | None
+_Scale: TypeAlias = tuple[str, int, int, int]
+"""A canonical unit: its code, factor, addend and divisor, all whole numbers: value in it = (factor * value + addend) / divisor."""
+_Unit: TypeAlias = tuple[str, str, str, str, _Scale | None]
+"""What quantities of one unit have in common: the name it is published under and another one or "", system, code and scale."""
 
 
 @lru_cache(maxsize=2000)
 def _unit(system: str, code: str, text: str) -> _Unit:
     alias = text if code and text != code else ""
     scale = _scale(code) if system == UCUM and code else None
-    return _Unit(code or text, alias, system, code, scale)
+    return code or text, alias, system, code, scale
 
 
 def _scale(code: str) -> _Scale | None:
@@ -118,7 +105,7 @@ def _scale(code: str) -> _Scale | None:
         return None
     top = unit.factor.numerator * unit.offset.denominator
     plus = unit.offset.numerator * unit.factor.numerator
-    return _Scale(unit.code, top, plus, unit.factor.denominator * unit.offset.denominator)
+    return unit.code, top, plus, unit.factor.denominator * unit.offset.denominator
 
 
 def _quotient(top: int, bottom: int) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from toro_core.fhirpath.branches import Branch
 from toro_core.search.found import Convert, Found
 from toro_core.storage import GroupRow, Rows
 
 __all__ = ["Node", "after"]
+
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 @dataclass(slots=True)
@@ -86,18 +88,22 @@ def _grouped(name: str, members: frozenset[str], step: Convert) -> Convert:
             found.quantities += own.quantities
             found.orders += own.orders
             rows = Rows(
-                tokens=tuple(row for row in own.tokens if row[0] in members),
-                strings=tuple(row for row in own.strings if row[0] in members),
-                dates=tuple(row for row in own.dates if row[0] in members),
-                references=tuple(row for row in own.references if row[0] in members),
-                uris=tuple(row for row in own.uris if row[0] in members),
-                numbers=tuple(row for row in own.numbers if row[0] in members),
-                quantities=tuple(row for row in own.quantities if row[0] in members),
+                tokens=_named(own.tokens, members),
+                strings=_named(own.strings, members),
+                dates=_named(own.dates, members),
+                references=_named(own.references, members),
+                uris=_named(own.uris, members),
+                numbers=_named(own.numbers, members),
+                quantities=_named(own.quantities, members),
             )
             if _names(rows) > 1:
                 found.groups.append(GroupRow(name, rows))
 
     return grouped
+
+
+def _named(rows: list[_Row], members: frozenset[str]) -> tuple[_Row, ...]:
+    return tuple([row for row in rows if row[0] in members]) if rows else ()
 
 
 def _names(rows: Rows) -> int:
