@@ -259,6 +259,32 @@ async def test_a_damaged_gzip_file_is_read_up_to_the_damage(tmp_path: Path, capl
     assert "damaged" in caplog.text
 
 
+async def test_what_lies_before_the_damage_of_a_small_gzip_file_is_served(tmp_path: Path) -> None:
+    packed = gzip.compress(_patient("first") + b"\n") + gzip.compress(_patient("second") + b"\n")
+    (tmp_path / "Patient.ndjson.gz").write_bytes(packed + b"nothing of gzip's")
+    (tmp_path / "no.ndjson.gz").write_bytes(b"not packed at all")
+    (tmp_path / "empty.ndjson.gz").write_bytes(b"")
+    async with open_ndjson(_url(tmp_path, read_only=True)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == {"first", "second"}
+
+
+async def test_a_line_that_is_far_too_long_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("toro_ndjson.foreign._LONGEST", 3 << 20)
+    long = _patient("long", text="x" * (3 << 20))
+    fits = _patient("fits", text="x" * (2 << 20))
+    lines = [_patient("first"), long, fits, b"", _patient("last"), long]
+    (tmp_path / "Patient.ndjson").write_bytes(b"\n".join(lines))
+    async with open_ndjson(_url(tmp_path, read_only=True)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == {"first", "fits", "last"}
+        assert (await storage.read(Key("Patient", "fits"))).json == fits
+        assert (await storage.read(Key("Patient", "last"))).json == lines[4]
+    for line in (2, 6):
+        assert f"line {line} of Patient.ndjson" in caplog.text
+        assert "has more than 3 MiB" in caplog.text
+
+
 async def test_links_and_devices_are_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     secret = tmp_path / "secret.ndjson"
     secret.write_bytes(_patient("secret"))
