@@ -81,9 +81,11 @@ def _resources(root: Folder, name: str, reports: Reports, latest: int) -> Iterat
     try:
         descriptor = root.read(name)
     except (OSError, Unsupported) as error:
-        link = isinstance(error, OSError) and error.errno in {errno.ELOOP, errno.EMLINK}
-        why = "is a link, which is not followed" if link else "cannot be read"
-        reports.say(name, 0, f"{why}; put the file itself into the folder")
+        if isinstance(error, OSError) and error.errno not in {errno.ELOOP, errno.EMLINK}:
+            reports.say(name, 0, f"cannot be read ({error.strerror}) and is left out; look at its permissions")
+        else:
+            why = "cannot be read" if isinstance(error, Unsupported) else "is a link, which is not followed"
+            reports.say(name, 0, f"{why}; put the file itself into the folder")
         return
     written = min(os.fstat(descriptor).st_mtime_ns // 1_000_000, latest)
     if name.lower().endswith(".gz"):

@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from toro_core.errors import Damaged
+from toro_core.errors import Damaged, StorageError
 from toro_core.storage import Key
 from toro_ndjson.catalog import Catalog
+from toro_ndjson.faults import fault
 from toro_ndjson.folder import Folder
 from toro_ndjson.journal import JOURNAL, sealed_journal
 from toro_ndjson.layout import CURRENT, HISTORY, OWN, Layout, Manifest, index_file, state_file
@@ -126,7 +127,7 @@ def _opened(layout: Layout, name: str) -> File:
     try:
         return File(folder.read(name.rpartition("/")[2]), name, "history" if is_history else "current")
     except OSError as error:
-        raise Damaged(f"{name} is missing or cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise _unread(name, error) from error
 
 
 def _verify(layout: Layout, manifest: Manifest, versions: Sequence[Version]) -> None:
@@ -149,7 +150,7 @@ def _whole(own: Folder, name: str, generation: int, size: int | None) -> Iterato
     try:
         file = File(own.read(name), f"{OWN}/{name}", "history")
     except OSError as error:
-        raise Damaged(f"{OWN}/{name} is missing or cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise _unread(f"{OWN}/{name}", error) from error
     count = 0
     for line in lines(file):
         if not line.whole or not unsealed(line.data):
@@ -159,6 +160,13 @@ def _whole(own: Folder, name: str, generation: int, size: int | None) -> Iterato
     if size is not None and file.length() != size:
         kind = "are missing from" if file.length() < size else "were added to"
         raise Damaged(f"lines {kind} {file.name}, which has {count} of them; {_REMEDY}")
+
+
+def _unread(name: str, error: OSError) -> StorageError:
+    if isinstance(error, PermissionError):
+        # Nothing is lost as long as it is there.
+        return fault(error, f"reading {name}")
+    return Damaged(f"{name} is missing or cannot be read ({error.strerror}); {_REMEDY}")
 
 
 def _understood(decoder: msgspec.json.Decoder[T], line: Line, name: str) -> T:

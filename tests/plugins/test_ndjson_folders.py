@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import re
 import stat
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -337,6 +340,52 @@ async def test_no_type_or_id_leads_out_of_the_folder(tmp_path: Path, type_: str)
         assert (await storage.get_state("../../evil")) is not None
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data"]
     assert sorted(each.name for each in folder.iterdir()) == ["Observation.ndjson", "_toro"]
+
+
+def _deny(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let files of these names be what another user may not read: whoever runs tests may be allowed everything."""
+
+    def denied(path: Any, *args: Any, real: Callable[..., int] = os.open, **options: Any) -> int:
+        if path in names:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+
+
+@pytest.mark.parametrize(
+    "name", ["Patient.ndjson", "index-1.ndjson", "state-1.ndjson", "journal.ndjson", "lock", "manifest.json", "_toro"]
+)
+async def test_own_files_that_may_not_be_read_are_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", type="Patient")])
+    _deny(monkeypatch, name)
+    with pytest.raises(StorageBusy, match=r"failed \(Permission denied\); look at .* permissions"):
+        async with open_ndjson(_url(tmp_path)):
+            pass
+
+
+async def test_others_files_that_may_not_be_read_are_left_out_and_named(
+    export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _deny(monkeypatch, "Patient.000.ndjson")
+    async with open_ndjson(_url(export)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == set()
+        assert len(await found(storage, SearchPlan(type="Observation"))) == 3
+    assert "Patient.000.ndjson in" in caplog.text
+    assert "cannot be read (Permission denied) and is left out; look at its permissions" in caplog.text
+
+
+async def test_a_mount_in_the_place_of_a_folder_inside_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr("toro_ndjson.folder.Folder.device", lambda _: next(numbers))
+    with pytest.raises(Unsupported, match=r"file system of .*[?]beside="):
+        async with open_ndjson(_url(tmp_path)):
+            pass
 
 
 async def test_files_and_new_folders_are_the_owners_alone(tmp_path: Path) -> None:
