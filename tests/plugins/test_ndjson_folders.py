@@ -29,6 +29,7 @@ from toro_core.storage import Body, Explains, HistoryPlan, Indexed, Key, Rows, S
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, delete, found, key, walk, write
 from toro_ndjson import open_ndjson
+from toro_ndjson.lines import sealed
 
 CURATED = Path(__file__).resolve().parents[3] / "shared" / "data" / "curated.tar.xz"
 _MALE = SearchPlan(type="Patient", criterion=Token(param="gender", code="male"))
@@ -485,10 +486,14 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     async with open_ndjson(_url(tmp_path)):
         pass
     path = tmp_path / "_toro/manifest.json"
-    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":99'))
-    with pytest.raises(Unsupported, match=r"format 99.*upgrade toro-fhir"):
-        async with open_ndjson(_url(tmp_path)):
-            pass
+    manifest = json.loads(path.read_bytes()) | {"format": 99}
+    del manifest["crc"]
+    unknown = json.dumps(manifest | {"unheard": "of"}).encode()
+    for written in (json.dumps(manifest).encode() + b"\n", sealed(unknown)):
+        path.write_bytes(written)
+        with pytest.raises(Unsupported, match=r"format 99.*upgrade toro-fhir"):
+            async with open_ndjson(_url(tmp_path)):
+                pass
 
 
 async def test_a_closed_storage_answers_nothing(tmp_path: Path) -> None:
