@@ -354,6 +354,35 @@ async def test_a_full_disk_writes_nothing_and_harms_no_commit_beside_it(
         assert await found(storage, _ALL) == expected | {"after"}
 
 
+async def test_a_disk_that_is_full_in_earnest_keeps_what_was_answered(tmp_path: Path) -> None:
+    full = _start(
+        "import asyncio, resource, signal, sys\n"
+        "from toro_core.errors import StorageFull\n"
+        "from toro_core.testing.making import write\n"
+        "from toro_ndjson import open_ndjson\n"
+        "async def main():\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))\n"
+        "    async with open_ndjson(sys.argv[1]) as storage:\n"
+        "        try:\n"
+        "            for n in range(1000):\n"
+        "                await storage.commit([write(f'r{n}', note='x' * 2_000)])\n"
+        "        except StorageFull:\n"
+        "            await storage.commit([write('small')])\n"
+        "            # Nothing fits any more, no compaction either.\n"
+        "            resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
+        "            print(n, flush=True)\n"
+        "asyncio.run(main())",
+        _url(tmp_path),
+    )
+    answered, _ = full.communicate(timeout=60)
+    assert 10 < int(answered) < 40
+    for _ in range(2):
+        async with open_ndjson(_url(tmp_path)) as storage:
+            expected = {"small", *(f"r{n}" for n in range(int(answered)))}
+            assert await found(storage, SearchPlan(type="Observation", limit=100)) == expected
+
+
 async def test_where_a_failed_write_cannot_be_taken_back_nothing_more_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
