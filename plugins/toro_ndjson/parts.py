@@ -156,7 +156,8 @@ class _Maker:
             return self._judged(criterion)
         size = column.size(criterion)
         heads = None if size is None else partial(column.heads, criterion)
-        return Part(holds=column.test(criterion), cost=_COLUMN, size=size, heads=heads)
+        ranged = isinstance(criterion, Period) and column.odd is not None
+        return Part(holds=column.test(criterion), cost=_COLUMN, size=size, heads=heads, ranged=ranged)
 
     def _updated(self, type_: str, criterion: LastUpdated) -> Part:
         def holds(head: Head) -> bool:
