@@ -30,7 +30,16 @@ _NAMES = {_SQLITE: "toro.db", "ndjson": "data"}
 _SERVER = os.environ.get("TORO_BENCH_POSTGRES")
 """The URL of a database in which schemas may be made; without it PostgreSQL is left out."""
 _SCHEMES = (*_NAMES, _POSTGRES) if _SERVER else tuple(_NAMES)
-_QUERIES = ("patient", "patient + code + category + date", "code sorted by date", "dates sorted", "_has")
+_QUERIES = (
+    "patient",
+    "patient + category + dates",
+    "patient + code + category + date",
+    "code + category",
+    "code sorted by date",
+    "dates sorted",
+    "subject:Patient.name of 4 %",
+    "_has",
+)
 
 
 async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds: int) -> list[Row]:

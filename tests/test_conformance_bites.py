@@ -578,6 +578,178 @@ class LoadsAsCommits(Sound):
             await self.storage.commit([Write(key=stored.key, body=body, rows=rows or Rows())])
 
 
+class ClaimsHistory(Sound):
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        if version is not None:
+            raise Unsupported
+        return await self.storage.read(key)
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        raise Unsupported
+
+
+class ClaimsTransactions(Sound):
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        if len(writes) > 1:
+            raise Unsupported
+        return await self.storage.commit(writes)
+
+
+class ClaimsJoins(Rewrites):
+    def changed(self, criterion: Criterion) -> Criterion:
+        if isinstance(criterion, Chain | Has):
+            raise Unsupported
+        return criterion
+
+
+class ClaimsOrder(Sound):
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        raise Unsupported
+        yield ()
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        if plan.key is None:
+            raise Unsupported
+        return await self.storage.history(plan)
+
+
+class ClaimsSnapshots(Sound):
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        raise Unsupported
+        yield ()
+
+
+class ClaimsThatRecordsExpire(Sound):
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        if ttl is not None:
+            raise Unsupported
+        return await self.storage.put_state(key, value, if_revision=if_revision)
+
+
+class ReadsTheCurrentForAnyVersion(Sound):
+    async def read(self, key: Key, version: int | None = None) -> Stored:
+        return await self.storage.read(key)
+
+
+class MixesTypesOfHistories(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        return await self.storage.history(dataclasses.replace(plan, types=()))
+
+
+class ForgetsTombstonesOfHistories(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        page = await self.storage.history(plan)
+        return Page(resources=[each for each in page.resources if not each.deleted], cursor=page.cursor)
+
+
+class NarrowsNoHistoryOfOne(Sound):
+    """As one that thought times were for histories of types alone."""
+
+    async def history(self, plan: HistoryPlan) -> Page:
+        if plan.key is not None:
+            plan = dataclasses.replace(plan, since=None, until=None, current_after=None)
+        return await self.storage.history(plan)
+
+
+class PagesHistoriesByOffset(Sound):
+    async def history(self, plan: HistoryPlan) -> Page:
+        start = int(plan.cursor[0] or 0) if plan.cursor else 0
+        page = await self.storage.history(dataclasses.replace(plan, cursor=None, limit=start + plan.limit))
+        end = start + plan.limit
+        return Page(resources=page.resources[start:end], cursor=(end,) if page.cursor else None)
+
+
+class ForgetsTombstonesOfScans(Sound):
+    async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
+        async for batch in self.storage.scan(plan):
+            yield [each for each in batch if not each.deleted]
+
+
+class FeedsUpToTheLastButOne(Sound):
+    async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
+        mark = await self.storage.watermark()
+        async for batch in self.storage.changes(after):
+            yield [each for each in batch if each.seq < mark.seq]
+
+
+class NamesATimeAndGivesItAgain(Sound):
+    """Its watermark promises a time that the next commit may get as well."""
+
+    async def watermark(self) -> Watermark:
+        mark = await self.storage.watermark()
+        return Watermark(seq=mark.seq, at=mark.at + 1000)
+
+
+class TakesAbsentForAny(Sound):
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        return await self.storage.put_state(key, value, if_revision=if_revision or None, ttl=ttl)
+
+
+class TakesTheExpiredForThere(Sound):
+    """What has expired is gone, but for who writes it anew."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self.written: set[str] = set()
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        if if_revision == 0 and key in self.written:
+            raise StateConflict
+        self.written.add(key)
+        return await self.storage.put_state(key, value, if_revision=if_revision, ttl=ttl)
+
+
+class KeepsAnExpiry(Sound):
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        before = await self.storage.get_state(key)
+        kept = 3600 if before is not None and before.expires_at is not None else None
+        return await self.storage.put_state(key, value, if_revision=if_revision, ttl=ttl or kept)
+
+
+class DeletesWhateverTheRevision(Sound):
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        return await self.storage.delete_state(key)
+
+
+class BeginsRevisionsAnew(Sound):
+    """Counts for each record, and forgets what it counted with it."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self.counts: dict[str, int] = {}
+
+    async def put_state(
+        self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
+    ) -> int:
+        await self.storage.put_state(key, value, ttl=ttl)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        return self.counts[key]
+
+    async def delete_state(self, key: str, *, if_revision: int | None = None) -> bool:
+        self.counts.pop(key, None)
+        return await self.storage.delete_state(key)
+
+
+class CommitsTwiceWhenCancelled(Sound):
+    """A caller that was cancelled is taken for one that failed, and what it wanted is done again."""
+
+    async def commit(self, writes: Sequence[Write]) -> Sequence[Stored]:
+        try:
+            return await asyncio.shield(first := asyncio.ensure_future(self.storage.commit(writes)))
+        except asyncio.CancelledError:
+            await first
+            await self.storage.commit(writes[:1])
+            raise
+
+
 BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (
         CommitsOneByOne,
@@ -656,6 +828,38 @@ BITES: list[tuple[type[Sound], str, dict[str, Any]]] = [
     (LoadsAsCommits, "test_what_is_loaded_is_as_it_was_elsewhere", {}),
     (HidesWhatItCan, "test_changes_are_every_version_in_commit_order", {}),
     (HidesWhatItCan, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
+    (
+        HidesWhatItCan,
+        "test_a_failing_write_in_the_middle_leaves_nothing",
+        {"spoiler": write("nobody", expect=Version(1)), "error": PreconditionFailed},
+    ),
+    (
+        ClaimsTransactions,
+        "test_a_failing_write_in_the_middle_leaves_nothing",
+        {"spoiler": write("nobody", expect=Version(1)), "error": PreconditionFailed},
+    ),
+    (ClaimsHistory, "test_a_past_version_is_read_by_its_number_where_history_is_kept", {}),
+    (ClaimsHistory, "test_history_is_newest_first_with_tombstones_or_said_to_be_unsupported", {}),
+    (ClaimsJoins, "test_a_chain_leads_through_references_or_is_said_to_be_unsupported", {}),
+    (ClaimsJoins, "test_what_is_referred_to_is_found_by_what_refers_to_it_or_said_to_be_unsupported", {}),
+    (ClaimsOrder, "test_changes_are_every_version_in_commit_order", {}),
+    (ClaimsOrder, "test_the_history_of_types_and_of_all_is_newest_first", {}),
+    (ClaimsSnapshots, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
+    (ClaimsThatRecordsExpire, "test_an_expired_record_counts_as_absent", {}),
+    (ReadsTheCurrentForAnyVersion, "test_a_past_version_is_read_by_its_number_where_history_is_kept", {}),
+    (MixesTypesOfHistories, "test_the_history_of_types_and_of_all_is_newest_first", {}),
+    (ForgetsTombstonesOfHistories, "test_history_is_newest_first_with_tombstones_or_said_to_be_unsupported", {}),
+    (NarrowsNoHistoryOfOne, "test_the_history_of_one_resource_may_be_narrowed_to_a_time", {}),
+    (PagesHistoriesByOffset, "test_history_comes_in_pages_whatever_is_written_meanwhile", {}),
+    (ForgetsTombstonesOfScans, "test_a_scan_sees_what_was_current_at_its_sequence", {}),
+    (FeedsUpToTheLastButOne, "test_changes_are_every_version_in_commit_order", {}),
+    (NamesATimeAndGivesItAgain, "test_the_watermark_parts_what_is_there_from_what_comes", {}),
+    (TakesAbsentForAny, "test_a_record_is_replaced_only_at_the_revision_expected", {}),
+    (TakesTheExpiredForThere, "test_an_expired_record_counts_as_absent", {}),
+    (KeepsAnExpiry, "test_a_put_without_ttl_takes_an_expiry_away", {}),
+    (DeletesWhateverTheRevision, "test_a_record_is_deleted_only_at_the_revision_expected", {}),
+    (BeginsRevisionsAnew, "test_a_revision_grows_with_every_change_of_the_key_and_never_comes_again", {}),
+    (CommitsTwiceWhenCancelled, "test_a_cancelled_commit_is_whole_or_not_at_all", {}),
     (TakesPrefixesForPatterns, "test_records_are_listed_by_prefix_in_key_order", {}),
 ]
 

@@ -93,6 +93,12 @@ class Column:
 
         return holds
 
+    @property
+    def usual(self) -> int:
+        """Return how wide the intervals are at most that are not odd."""
+        exponents = [group[2] for group in self._groups]
+        return 1 << max((each for each in exponents if 1 << each <= 2 * USUAL), default=0)
+
     def size(self, criterion: Valued) -> int | None:
         """Return about how many there are for which a criterion holds, None where they are not found by order."""
         count = 0

@@ -9,9 +9,10 @@ from typing import Final
 
 from toro_core.errors import StorageError
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.compaction import Picture, clean_up, write_generation
+from toro_ndjson.compaction import clean_up, write_generation
 from toro_ndjson.journal import Journal
 from toro_ndjson.layout import Layout, Manifest
+from toro_ndjson.picture import Picture
 from toro_ndjson.recovery import sealed_journals
 from toro_ndjson.staging import now
 from toro_ndjson.writer import Writer

@@ -7,14 +7,12 @@ counts; from then on what remains to be done is repeated by whoever opens the fo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from toro_core.storage import Key, StateRecord
-from toro_ndjson.catalog import Catalog
+from toro_ndjson.directory import write_index, write_state
 from toro_ndjson.folder import Folder
 from toro_ndjson.journal import sealed_journal
 from toro_ndjson.layout import (
@@ -24,48 +22,21 @@ from toro_ndjson.layout import (
     Layout,
     Manifest,
     history_file,
-    index_file,
     next_folder,
-    state_file,
     type_file,
     write_manifest,
 )
 from toro_ndjson.lines import sealed
 from toro_ndjson.output import Output
+from toro_ndjson.picture import Picture
 from toro_ndjson.places import File, Place
-from toro_ndjson.records import Entry, StateChange, lay_out
+from toro_ndjson.records import Entry, lay_out
 from toro_ndjson.versions import Head, Version
 
-__all__ = ["Picture", "clean_up", "put_in_place", "write_generation"]
+__all__ = ["clean_up", "put_in_place", "write_generation"]
 
 _MOST_HISTORIES: Final = 50
 _ENCODER: Final = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What a generation is made of."""
-
-    generation: int
-    log: Sequence[Version]
-    heads: Mapping[str, Sequence[Head]]
-    state: Sequence[StateRecord]
-    seq: int
-    at: int
-    revision: int
-
-    @classmethod
-    def of(cls, catalog: Catalog, generation: int) -> Picture:
-        """Take a picture while nothing changes."""
-        return cls(
-            generation=generation,
-            log=list(catalog.log),
-            heads={type_: list(catalog.heads(type_).values()) for type_ in catalog.types()},
-            state=list(catalog.state.values()),
-            seq=catalog.seq,
-            at=catalog.at,
-            revision=catalog.revision,
-        )
 
 
 def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tuple[Manifest, dict[Version, Place]]:
@@ -74,8 +45,8 @@ def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tu
     moved: dict[Version, Place] = {}
     sizes = _write_types(layout, manifest, picture, moved)
     _write_history(layout, picture, moved)
-    files = _write_index(layout.own, picture, moved)
-    _write_state(layout.own, picture)
+    files, index = write_index(layout.own, picture, moved)
+    state = write_state(layout.own, picture)
     layout.own.sync()
     new = Manifest(
         format=manifest.format,
@@ -87,6 +58,8 @@ def write_generation(layout: Layout, manifest: Manifest, picture: Picture) -> tu
         revision=picture.revision,
         sizes=sizes,
         histories=[name.rpartition("/")[2] for name in files if name.startswith(f"{OWN}/{HISTORY}/")],
+        index=index,
+        state=state,
     )
     write_manifest(layout.own, new)
     put_in_place(layout, generation)
@@ -194,52 +167,6 @@ def _write_history(layout: Layout, picture: Picture, moved: dict[Version, Place]
     if output is not None:
         output.finish()
         layout.history.sync()
-
-
-def _write_index(own: Folder, picture: Picture, moved: Mapping[Version, Place]) -> list[str]:
-    output = Output(File(own.create(index_file(picture.generation)), "", "history"))
-    rows = {head.version.key: head for heads in picture.heads.values() for head in heads}
-    files: dict[str, int] = {}
-    by_key: dict[Key, list[Version]] = defaultdict(list)
-    for version in picture.log:
-        by_key[version.key].append(version)
-    for key, versions in by_key.items():
-        head = rows.get(key)
-        written = b"".join(_index_line(key, versions, head, moved, files))
-        output.add(sealed(written))
-    output.add(sealed(b'{"files":' + _ENCODER.encode(list(files)) + b"}"))
-    output.finish()
-    return list(files)
-
-
-def _index_line(
-    key: Key, versions: Iterable[Version], head: Head | None, moved: Mapping[Version, Place], files: dict[str, int]
-) -> Iterator[bytes]:
-    places = []
-    for version in versions:
-        place = moved.get(version, version.place)
-        if place is None:
-            places.append([version.number, version.seq, version.order, version.at])
-        elif place.file.kind != "foreign":
-            number = files.setdefault(place.file.name, len(files))
-            places.append(
-                [version.number, version.seq, version.order, version.at, number, place.offset, place.length, place.crc]
-            )
-    yield b'{"type":%s,"id":%s,"versions":%s' % tuple(map(_ENCODER.encode, (key.type, key.id, places)))
-    if head is not None and head.rows is not None:
-        place = head.version.place
-        if place is not None and place.file.kind == "foreign":
-            yield b',"foreign":%d' % place.crc
-        yield b',"rows":' + head.rows
-    yield b"}"
-
-
-def _write_state(own: Folder, picture: Picture) -> None:
-    output = Output(File(own.create(state_file(picture.generation)), "", "history"))
-    for record in picture.state:
-        change = StateChange(key=record.key, revision=record.revision, value=record.value, expires_at=record.expires_at)
-        output.add(sealed(_ENCODER.encode(change)))
-    output.finish()
 
 
 def _is_foreign(version: Version) -> bool:

@@ -75,7 +75,7 @@ class Finder:
                 rest = [entry[2] for piece in self._walk(plan, key, name, asked) for entry in piece]
                 candidates, driver = asked.candidates(), asked.driver
                 if candidates is not None and driver is not None and (driver.size or 0) < len(rest):
-                    return _Listed(list(candidates[0]), candidates[1], None)
+                    return _Listed(list(dict.fromkeys(candidates[0])), candidates[1], None)
                 return _Listed(rest, asked.parts, plan.limit + 1 if len(plan.sort) == 1 else None)
 
             found = await self._in_thread(plan.type, plan.criterion, joined, listed, name)
@@ -89,7 +89,7 @@ class Finder:
 
         def listed(asked: Sieve) -> _Listed:
             heads, parts = asked.candidates() or (every.values(), asked.parts)
-            return _Listed(list(heads), parts, at_most)
+            return _Listed(list(dict.fromkeys(heads)), parts, at_most)
 
         every = self._catalog.heads(type_)
         heads, parts = asked.candidates() or (every.values(), asked.parts)
@@ -141,7 +141,7 @@ class Finder:
 
     def _driven(self, asked: Sieve) -> list[Head]:
         heads, parts = asked.candidates() or ([], ())
-        return passing(parts, heads)
+        return passing(parts, dict.fromkeys(heads))
 
     async def _in_thread(
         self,

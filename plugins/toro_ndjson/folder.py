@@ -44,6 +44,10 @@ class Folder:
                 pass
         return Folder(os.open(name, os.O_RDONLY | os.O_DIRECTORY | _SAFE, dir_fd=self._descriptor))
 
+    def device(self) -> int:
+        """Say which file system it lies on; files move only within one."""
+        return os.fstat(self._descriptor).st_dev
+
     def names(self) -> list[str]:
         """Name what lies here, in order."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path

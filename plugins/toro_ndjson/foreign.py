@@ -32,6 +32,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{0,63}", re.ASCII)
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _CHUNK: Final = 1 << 20
+_LONGEST: Final = 256 << 20
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -80,15 +81,20 @@ def _resources(root: Folder, name: str, reports: Reports, latest: int) -> Iterat
     try:
         descriptor = root.read(name)
     except (OSError, Unsupported) as error:
-        link = isinstance(error, OSError) and error.errno in {errno.ELOOP, errno.EMLINK}
-        why = "is a link, which is not followed" if link else "cannot be read"
-        reports.say(name, 0, f"{why}; put the file itself into the folder")
+        if isinstance(error, OSError) and error.errno not in {errno.ELOOP, errno.EMLINK}:
+            reports.say(name, 0, f"cannot be read ({error.strerror}) and is left out; look at its permissions")
+        else:
+            why = "cannot be read" if isinstance(error, Unsupported) else "is a link, which is not followed"
+            reports.say(name, 0, f"{why}; put the file itself into the folder")
         return
     written = min(os.fstat(descriptor).st_mtime_ns // 1_000_000, latest)
     if name.lower().endswith(".gz"):
         descriptor = _unpacked(descriptor, name, reports)
     file = File(descriptor, name, "foreign")
-    for line in lines(file):
+    for line in lines(file, longest=_LONGEST):
+        if line.length > _LONGEST:
+            reports.say(name, line.number, f"has more than {_LONGEST >> 20} MiB; it is left out")
+            continue
         bom = len(_BOM) if line.number == 1 and line.data.startswith(_BOM) else 0
         data = line.data[bom:].rstrip(b"\r")
         if not data.strip():
@@ -129,7 +135,8 @@ def _unpacked(descriptor: int, name: str, reports: Reports) -> int:
     with os.fdopen(descriptor, "rb") as packed, tempfile.TemporaryFile() as plain:
         try:
             with gzip.open(packed) as stream:
-                while chunk := stream.read(_CHUNK):
+                # One reading at a time: what was whole before the damage is there then.
+                while chunk := stream.read1(_CHUNK):
                     plain.write(chunk)
         except (OSError, EOFError, zlib.error):
             reports.say(name, 0, "is damaged; what comes after that is left out")

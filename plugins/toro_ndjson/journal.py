@@ -41,6 +41,10 @@ class Journal:
         if self._broken:
             raise StorageBusy(_BROKEN)
         descriptor = self.file.descriptor
+        if not os.fstat(descriptor).st_nlink:
+            raise StorageBusy(
+                "the journal was removed while the folder was served; put the folder back, then start again"
+            )
         try:
             self.size += write_all(descriptor, lines)
             os.fsync(descriptor)

@@ -11,6 +11,7 @@ import msgspec
 
 from toro_core.errors import Damaged, Unsupported
 from toro_ndjson.folder import Folder
+from toro_ndjson.lines import sealed, unsealed
 
 __all__ = [
     "CURRENT",
@@ -53,6 +54,17 @@ class Manifest(msgspec.Struct, frozen=True):
     """The type files and how long each is."""
     histories: Sequence[str] = ()
     """The files of history that something lies in."""
+    index: int | None = None
+    """How long the index is, and the state records; None where an earlier version wrote them."""
+    state: int | None = None
+
+
+class _Unsealed(Manifest, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+_LENIENT: Final = msgspec.json.Decoder(Manifest)
+_STRICT: Final = msgspec.json.Decoder(_Unsealed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +87,11 @@ def read_manifest(own: Folder) -> Manifest | None:
     content = own.content(MANIFEST)
     if content is None:
         return None
+    line = content.removesuffix(b"\n")
+    # Earlier versions did not seal it, nor did they write anything that is unknown today.
+    decoder = _LENIENT if unsealed(line) else _STRICT
     try:
-        manifest = msgspec.json.decode(content, type=Manifest)
+        manifest = decoder.decode(line)
     except msgspec.MsgspecError as error:
         raise Damaged(f"{OWN}/{MANIFEST} is damaged; restore the folder from a backup") from error
     if manifest.format > _FORMAT:
@@ -86,7 +101,7 @@ def read_manifest(own: Folder) -> Manifest | None:
 
 def write_manifest(own: Folder, manifest: Manifest) -> None:
     """Let this manifest count, atomically and durably."""
-    own.put(MANIFEST, msgspec.json.encode(manifest) + b"\n")
+    own.put(MANIFEST, sealed(msgspec.json.encode(manifest)))
 
 
 def type_file(type_: str) -> str:

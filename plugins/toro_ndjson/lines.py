@@ -17,12 +17,13 @@ _CHUNK: Final = 1 << 20
 
 
 class Line(NamedTuple):
-    """A line of a file, without its end; `whole` where it had one."""
+    """A line of a file, without its end; `whole` where it had one. One that is longer than was asked for is without `data`."""
 
     number: int
     offset: int
     data: bytes
     whole: bool
+    length: int
 
 
 def sealed(payload: bytes) -> bytes:
@@ -35,24 +36,33 @@ def unsealed(line: bytes) -> bool:
     """Say whether a line, without its end, is as it was sealed."""
     if not line.startswith(_START) or line[PREFIX - 2 : PREFIX] != b'",':
         return False
-    try:
-        crc = int(line[len(_START) : PREFIX - 2], 16)
-    except ValueError:
-        return False
-    return zlib.crc32(memoryview(line)[PREFIX:]) == crc
+    return line[len(_START) : PREFIX - 2] == b"%08x" % zlib.crc32(memoryview(line)[PREFIX:])
 
 
-def lines(file: File, offset: int = 0) -> Iterator[Line]:
-    """Yield a file's lines; only one is in memory at a time, beside a chunk."""
-    number, rest = 1, b""
-    at = offset
+def lines(file: File, offset: int = 0, *, longest: int | None = None) -> Iterator[Line]:
+    """Yield a file's lines; only one is in memory at a time, beside a chunk, and none that has more bytes than `longest`."""
+    number, at, length = 1, offset, 0
+    rest: list[bytes] = []
+
+    def line(whole: bool) -> Line:
+        data = b"" if longest is not None and length > longest else b"".join(rest)
+        return Line(number, offset, data, whole, length)
+
     while chunk := file.read(at, _CHUNK):
         at += len(chunk)
-        parts = (rest + chunk).split(b"\n")
-        rest = parts.pop()
+        *parts, last = chunk.split(b"\n")
         for part in parts:
-            yield Line(number, offset, part, True)
-            offset += len(part) + 1
+            rest.append(part)
+            length += len(part)
+            yield line(whole=True)
+            offset += length + 1
             number += 1
-    if rest:
-        yield Line(number, offset, rest, False)
+            rest.clear()
+            length = 0
+        length += len(last)
+        if longest is not None and length > longest:
+            rest.clear()
+        elif last:
+            rest.append(last)
+    if length:
+        yield line(whole=False)

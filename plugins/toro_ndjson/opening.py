@@ -146,6 +146,11 @@ def _kept(location: Location, root: Folder, own: Folder, manifest: Manifest, sta
         current=root if manifest.kind == "own" else own.within(CURRENT, make=True),
     )
     stack.callback(layout.close)
+    if len({own.device(), layout.history.device(), layout.current.device()}) > 1:
+        raise Unsupported(
+            f"{OWN} and the folders in it have to lie on the file system of {location.path}, since files move between them; "
+            "to keep it elsewhere, name a folder with ?beside="
+        )
     put_in_place(layout, manifest.generation)
     clean_up(layout, manifest)
     reports = Reports(str(location.path))

@@ -28,7 +28,7 @@ from toro_core.search.plan import (
 from toro_core.storage import Rows
 from toro_ndjson.bounds import bounds
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.columns import USUAL, VALUED, Valued, column_name
+from toro_ndjson.columns import VALUED, Valued, column_name
 from toro_ndjson.joins import Joined
 from toro_ndjson.matching import reading
 from toro_ndjson.orders import NO_LIMITS, Limits
@@ -82,7 +82,7 @@ class _Maker:
     def sieve(self, type_: str, criterion: Criterion) -> Sieve:
         criteria = list(_flat(criterion))
         own, odd = self._own(type_, criteria)
-        stored = _within([found for one in criteria if isinstance(one, LastUpdated) and (found := _stored(one))])
+        stored = _within([found for one in criteria if isinstance(one, LastUpdated) and (found := _bounds(one))])
         parts = [self._part(type_, one) for one in criteria]
         return Sieve(parts, own, stored, odd, self._dated(type_, own, odd))
 
@@ -106,8 +106,10 @@ class _Maker:
         for one in criteria:
             if isinstance(one, Period):
                 column = self._catalog.shelf(type_).column(column_name(one))
-                limits = _bounds(one, USUAL)
-                if column is not None and column.odd is not None and limits is not None:
+                if column is None or column.odd is None:
+                    continue
+                limits = _bounds(one, column.usual)
+                if limits is not None:
                     found.append(limits)
                     odd |= column.odd
         return _within(found), odd
@@ -117,6 +119,10 @@ class _Maker:
         match criterion:
             case Token(param=param, system=system, code=code) if code is not None:
                 return _in(find("token", type_, param, system, code))
+            case Token(param=param, system=system) if system is not None:
+                values = self._catalog.postings.values("token", type_, param, system)
+                listed = replace(self._judged(criterion), size=len(values))
+                return replace(listed, heads=lambda: chain.from_iterable(values.values()))
             case Reference(param=param, type=target, id=id_, version=version):
                 among = find("reference", type_, param, target, id_)
                 return _in(among) if version is None else self._among(among, criterion)
@@ -150,14 +156,15 @@ class _Maker:
             return self._judged(criterion)
         size = column.size(criterion)
         heads = None if size is None else partial(column.heads, criterion)
-        return Part(holds=column.test(criterion), cost=_COLUMN, size=size, heads=heads)
+        ranged = isinstance(criterion, Period) and column.odd is not None
+        return Part(holds=column.test(criterion), cost=_COLUMN, size=size, heads=heads, ranged=ranged)
 
     def _updated(self, type_: str, criterion: LastUpdated) -> Part:
         def holds(head: Head) -> bool:
             # Rows make no difference.
             return matches(criterion, head.version.key, head.version.at, _NO_ROWS)
 
-        order, limits = self._catalog.shelf(type_).order(_STORED), _stored(criterion)
+        order, limits = self._catalog.shelf(type_).order(_STORED), _bounds(criterion)
         if order is None or limits is None:
             return Part(holds=holds, cost=_COLUMN)
         found = order
@@ -196,11 +203,8 @@ def _flat(criterion: Criterion) -> Iterator[Criterion]:
         yield criterion
 
 
-def _stored(criterion: LastUpdated) -> Limits | None:
-    return _bounds(criterion, 1_000)
-
-
-def _bounds(criterion: Period | LastUpdated, width: int) -> Limits | None:
+def _bounds(criterion: Period | LastUpdated, width: int = 1_000) -> Limits | None:
+    """Return where the low ends lie of all that compare so and are so wide at most; a time of storage is a millisecond."""
     found = bounds(criterion.prefix, criterion.low, criterion.high, width)
     return found and (None if found[0] is None else int(found[0]), None if found[1] is None else int(found[1]))
 

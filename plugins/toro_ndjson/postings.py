@@ -35,6 +35,10 @@ class Postings:
             return found[0] if found else _NOTHING
         return set().union(*found)
 
+    def values(self, kind: Kind, type_: str, param: str, scope: str) -> Mapping[str, Collection[Head]]:
+        """Return the resources of a scope by value; not to be changed, it changes with commits."""
+        return self._lists.get((kind, type_, param), {}).get(scope, _NO_VALUES)
+
     def referrers(self, key: Key) -> Iterator[Head]:
         """Return the resources of every type that refer to this one, some more than once."""
         for kind, type_, param in tuple(self._lists):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from toro_core.errors import Damaged
+from toro_core.errors import Damaged, StorageError
 from toro_core.storage import Key
 from toro_ndjson.catalog import Catalog
+from toro_ndjson.faults import fault
 from toro_ndjson.folder import Folder
 from toro_ndjson.journal import JOURNAL, sealed_journal
-from toro_ndjson.layout import HISTORY, OWN, Layout, Manifest, index_file, state_file
+from toro_ndjson.layout import CURRENT, HISTORY, OWN, Layout, Manifest, index_file, state_file
 from toro_ndjson.lines import Line, lines, unsealed
 from toro_ndjson.places import File, Place
 from toro_ndjson.records import Said, StateChange
@@ -22,6 +23,7 @@ from toro_ndjson.versions import Version
 
 __all__ = ["recover", "recover_foreign", "sealed_journals"]
 
+T = TypeVar("T")
 _SAID: Final = msgspec.json.Decoder(Said)
 _REMEDY: Final = "restore the folder from a backup"
 
@@ -58,8 +60,9 @@ def recover(layout: Layout, manifest: Manifest, foreign: Sequence[Version], repo
     for version, rows in heads.values():
         if version.place is not None:
             catalog.show(version.key, version, rows)
-    for line in _whole(layout.own, state_file(manifest.generation), manifest):
-        change = _STATE.decode(line.data)
+    name = state_file(manifest.generation)
+    for line in _whole(layout.own, name, manifest.generation, manifest.state):
+        change = _understood(_STATE, line, f"{OWN}/{name}")
         catalog.put(change.key, change.record(), change.revision)
     catalog.seq, catalog.at = max(catalog.seq, manifest.seq), max(catalog.at, manifest.at)
     catalog.revision = max(catalog.revision, manifest.revision)
@@ -91,9 +94,9 @@ def _indexed(
     name = index_file(manifest.generation)
     waiting: list[tuple[Version, list[int]]] = []
     last: Line | None = None
-    for line in _whole(layout.own, name, manifest):
+    for line in _whole(layout.own, name, manifest.generation, manifest.index):
         if last is not None:
-            each = _INDEXED.decode(last.data)
+            each = _understood(_INDEXED, last, f"{OWN}/{name}")
             key = Key(sys.intern(each.type), each.id)
             rows = bytes(each.rows) or None
             if each.foreign is not None:
@@ -108,9 +111,11 @@ def _indexed(
                 yield version, rows
         last = line
     if last is None:
+        if manifest.generation:
+            raise Damaged(f"{OWN}/{name} is empty; {_REMEDY}")
         return
     # The last line names the files, which only then are known.
-    files = [_opened(layout, each) for each in _FILES.decode(last.data).files]
+    files = [_opened(layout, each) for each in _understood(_FILES, last, f"{OWN}/{name}").files]
     for version, (number, offset, length, crc) in waiting:
         version.place = Place(files[number], offset, length, crc)
     _verify(layout, manifest, [version for version, _ in waiting])
@@ -122,7 +127,7 @@ def _opened(layout: Layout, name: str) -> File:
     try:
         return File(folder.read(name.rpartition("/")[2]), name, "history" if is_history else "current")
     except OSError as error:
-        raise Damaged(f"{name} is missing or cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise _unread(name, error) from error
 
 
 def _verify(layout: Layout, manifest: Manifest, versions: Sequence[Version]) -> None:
@@ -130,23 +135,47 @@ def _verify(layout: Layout, manifest: Manifest, versions: Sequence[Version]) -> 
     for version in versions:
         if version.place is not None:
             version.place.read()
+    where = "" if layout.current is layout.root else f"{OWN}/{CURRENT}/"
     for name, size in manifest.sizes.items():
         if layout.current.size(name) != size:
-            raise Damaged(f"{name} was changed by something else; {_REMEDY}, and import what is new with toro import")
+            raise Damaged(
+                f"{where}{name} was changed by something else; {_REMEDY}, and import what is new with toro import"
+            )
 
 
-def _whole(own: Folder, name: str, manifest: Manifest) -> Iterator[Line]:
-    """Yield the lines of a file that a compaction has written. Raises Damaged where it is not as it was written."""
-    if not manifest.generation:
+def _whole(own: Folder, name: str, generation: int, size: int | None) -> Iterator[Line]:
+    """Yield the lines of a file that a compaction has written, so long. Raises Damaged where it is not as it was written."""
+    if not generation:
         return
     try:
         file = File(own.read(name), f"{OWN}/{name}", "history")
     except OSError as error:
-        raise Damaged(f"{OWN}/{name} is missing or cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise _unread(f"{OWN}/{name}", error) from error
+    count = 0
     for line in lines(file):
         if not line.whole or not unsealed(line.data):
             raise Damaged(f"line {line.number} of {file.name} is damaged; {_REMEDY}")
+        count = line.number
         yield line
+    if size is not None and file.length() != size:
+        kind = "are missing from" if file.length() < size else "were added to"
+        raise Damaged(f"lines {kind} {file.name}, which has {count} of them; {_REMEDY}")
+
+
+def _unread(name: str, error: OSError) -> StorageError:
+    if isinstance(error, PermissionError):
+        # Nothing is lost as long as it is there.
+        return fault(error, f"reading {name}")
+    return Damaged(f"{name} is missing or cannot be read ({error.strerror}); {_REMEDY}")
+
+
+def _understood(decoder: msgspec.json.Decoder[T], line: Line, name: str) -> T:
+    try:
+        return decoder.decode(line.data)
+    except msgspec.MsgspecError as error:
+        raise Damaged(
+            f"line {line.number} of {name} says what this version of Toro does not understand; {_REMEDY}"
+        ) from error
 
 
 def _replay(file: File, catalog: Catalog, reports: Reports, *, last: bool) -> int:
@@ -157,7 +186,7 @@ def _replay(file: File, catalog: Catalog, reports: Reports, *, last: bool) -> in
     rest = lines(file)
     for line in rest:
         if line.whole and unsealed(line.data):
-            _do(_SAID.decode(line.data), line, file, catalog)
+            _do(_understood(_SAID, line, file.name), line, file, catalog)
             continue
         if not last or _was_durable(line, rest):
             raise Damaged(

@@ -30,6 +30,8 @@ class Part:
     exact: bool = False
     reads: bool = False
     """Judging parses rows."""
+    ranged: bool = False
+    """What it holds for is in the part of the order that is gone along, as a range of dates is."""
 
 
 class Sieve:
@@ -50,13 +52,13 @@ class Sieve:
         self.driver: Final = min(sized, key=lambda part: part.size or 0, default=None)
 
     def candidates(self) -> tuple[Iterable[Head], Sequence[Part]] | None:
-        """Return the fewest that some part finds, and what is still to be asked of each; None where no part finds any."""
+        """Return the fewest that some part finds, some twice, and what is still to be asked; None where no part finds any."""
         driver = self.driver
         if driver is None or driver.heads is None:
             return None
         if driver.exact:
             return driver.heads(), [part for part in self.parts if part is not driver]
-        return dict.fromkeys(driver.heads()), self.parts
+        return driver.heads(), self.parts
 
     def limits(self, order: SortKey) -> Limits:
         """Return between which values, inclusive, all lie in an order but those that are odd."""
@@ -69,11 +71,15 @@ class Sieve:
         """
         if self.driver is None or not self.driver.size:
             return self.driver is not None
-        found = float(max(every, 1))
+        found, left, tested = float(max(every, 1)), float(self.driver.size), float(self.driver.size)
         for part in self.parts:
-            found *= 1 if part.size is None else min(1, part.size / max(every, 1))
+            share = 1.0 if part.size is None else min(1.0, part.size / max(every, 1))
+            found *= 1.0 if part.ranged and ordered < every else share
+            if part is not self.driver:
+                tested += left * part.cost
+                left *= share
+        found *= min(1.0, ordered / max(every, 1))
         steps = min(ordered, wanted * ordered / max(found, 1e-9))
-        tested = self.driver.size * (1 + sum(part.cost for part in self.parts if part is not self.driver))
         return tested + RANKING * found <= steps * (1 + self.parts[0].cost if self.parts else 1)
 
     @property

@@ -80,10 +80,10 @@ async def along(
 async def judged(
     parts: Sequence[Part], heads: Iterable[Head], at_most: int | None, budget: Budget
 ) -> list[Head] | None:
-    """Return those for which all parts hold, or so many; None where that costs too much."""
+    """Return those for which all parts hold, each once, or so many; None where that costs too much."""
     tests = [(part.holds, part.cost) for part in parts]
     some = iter(heads)
-    found: list[Head] = []
+    found: dict[Head, None] = {}
     while piece := list(islice(some, _PIECE)):
         spent = len(piece)
         for head in piece:
@@ -92,9 +92,9 @@ async def judged(
                 if not holds(head):
                     break
             else:
-                found.append(head)
+                found[head] = None
         if at_most is not None and len(found) >= at_most:
-            return found[:at_most]
+            return list(islice(found, at_most))
         if not await budget.spend(spent):
             return None
-    return found
+    return list(found)

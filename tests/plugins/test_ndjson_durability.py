@@ -24,6 +24,7 @@ from toro_core.search.plan import SearchPlan, Token
 from toro_core.storage import HistoryPlan, Rows, Storage, TokenRow
 from toro_core.testing.making import TYPE, delete, found, key, walk, write
 from toro_ndjson import open_ndjson
+from toro_ndjson.lines import sealed
 
 # Writes three resources a commit, from eight tasks, and says which commits were answered.
 _WRITER = """
@@ -31,6 +32,7 @@ import asyncio, sys
 from toro_core.storage import Rows, TokenRow
 from toro_core.testing.making import write
 from toro_ndjson import open_ndjson
+from toro_ndjson.lines import sealed
 
 async def client(storage, name):
     for n in range(100_000):
@@ -197,6 +199,110 @@ async def test_a_damaged_file_of_a_compaction_is_named_and_nothing_is_served(tmp
             pass
 
 
+@pytest.mark.parametrize("which", [slice(0, 0), slice(0, -1), slice(1, None), slice(0, 1)])
+@pytest.mark.parametrize("name", ["index-1.ndjson", "state-1.ndjson"])
+async def test_lines_missing_from_a_file_of_a_compaction_are_noticed(tmp_path: Path, name: str, which: slice) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        for n in range(3):
+            await storage.commit([write(f"r{n}", _TAGGED), write("shared", note=f"note{n}")])
+            await storage.put_state(f"k{n}", b"v")
+    path = tmp_path / "_toro" / name
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[which]))
+    with pytest.raises(Damaged, match=rf"_toro/{name}.* restore the folder"):
+        async with open_ndjson(_url(tmp_path)):
+            pass
+
+
+@pytest.mark.parametrize("name", ["Observation.ndjson", "_toro/current/Observation.ndjson"])
+@pytest.mark.parametrize("damage", [b"", b"half", b"more"])
+async def test_a_type_file_that_is_not_as_it_was_written_is_named(tmp_path: Path, name: str, damage: bytes) -> None:
+    if name.startswith("_toro"):
+        (tmp_path / "theirs.ndjson").write_bytes(b'{"resourceType":"Patient","id":"a"}\n')
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", note="first"), write("b", note="second")])
+    path = tmp_path / name
+    data = path.read_bytes()
+    path.write_bytes({b"": b"", b"half": data[: len(data) // 2], b"more": data + data.splitlines()[0] + b"\n"}[damage])
+    with pytest.raises(Damaged, match=rf"{name}.* restore the f"):
+        async with open_ndjson(_url(tmp_path)):
+            pass
+
+
+async def test_a_whole_line_that_says_something_else_is_named(tmp_path: Path) -> None:
+    await _journaled(tmp_path / "data", tmp_path / "copy")
+    path = tmp_path / "copy/_toro/journal.ndjson"
+    with path.open("ab") as file:
+        file.write(sealed(b'{"from":0,"seq":"of another version"}'))
+    count = len(path.read_bytes().splitlines())
+    with pytest.raises(Damaged, match=rf"line {count} of _toro/journal.ndjson says what this version .* understand"):
+        async with open_ndjson(_url(tmp_path / "copy")):
+            pass
+
+
+async def test_a_damaged_journal_that_was_put_aside_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: str, target: str, *_: object, real: Callable[..., None] = os.rename, **options: Any) -> None:
+        if target == "manifest.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target, **options)
+
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", _TAGGED)])
+        await storage.commit([write("b", _TAGGED)])
+        monkeypatch.setattr(os, "rename", full)
+    monkeypatch.undo()
+    (path,) = (tmp_path / "_toro").glob("journal-*.ndjson")
+    data = path.read_bytes()
+    # It is whole before another begins, so a torn end of it is damage as well.
+    for damaged in (data.replace(b'"seq":2', b'"seq":3'), data[:-20]):
+        path.write_bytes(damaged)
+        with pytest.raises(Damaged, match=rf"line 2 of _toro/{path.name} is damaged"):
+            async with open_ndjson(_url(tmp_path)):
+                pass
+    path.write_bytes(data)
+    async with open_ndjson(_url(tmp_path)) as storage:
+        assert await found(storage, _ALL) == {"a", "b"}
+
+
+async def test_no_changed_byte_of_the_manifest_goes_unnoticed(tmp_path: Path) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", _TAGGED), write("a", note="changed")])
+    path = tmp_path / "_toro/manifest.json"
+    data = path.read_bytes()
+    for at in range(0, len(data) - 1, 5):
+        for bit in (1, 32):
+            path.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+            with pytest.raises(Damaged, match=r"manifest[.]json is damaged"):
+                async with open_ndjson(_url(tmp_path)):
+                    pass
+
+
+async def test_a_folder_of_an_earlier_version_is_opened(tmp_path: Path) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", _TAGGED)])
+    path = tmp_path / "_toro/manifest.json"
+    manifest = json.loads(path.read_bytes())
+    del manifest["index"], manifest["state"], manifest["crc"]
+    path.write_text(json.dumps(manifest))
+    async with open_ndjson(_url(tmp_path)) as storage:
+        assert await found(storage, _ALL) == {"a"}
+
+
+async def test_a_folder_that_moves_is_served_and_one_that_is_removed_takes_no_more(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with open_ndjson(_url(folder)) as storage:
+        await storage.commit([write("before", _TAGGED)])
+        folder.rename(tmp_path / "moved")
+        await storage.commit([write("after", _TAGGED)])
+        assert await found(storage, _ALL) == {"before", "after"}
+    assert not folder.exists()
+    async with open_ndjson(_url(tmp_path / "moved")) as storage:
+        assert await found(storage, _ALL) == {"before", "after"}
+        shutil.rmtree(tmp_path / "moved")
+        with pytest.raises(StorageBusy, match="was removed while the folder was served"):
+            await storage.commit([write("lost", _TAGGED)])
+        assert await found(storage, _ALL) == {"before", "after"}
+
+
 async def test_what_is_damaged_while_it_is_served_is_not_served(tmp_path: Path) -> None:
     async with open_ndjson(_url(tmp_path)) as storage:
         await storage.commit([write("a", note="first"), write("b", note="second")])
@@ -246,6 +352,35 @@ async def test_a_full_disk_writes_nothing_and_harms_no_commit_beside_it(
         shutil.copytree(tmp_path, tmp_path.with_name("copy"))
     async with open_ndjson(_url(tmp_path.with_name("copy"))) as storage:
         assert await found(storage, _ALL) == expected | {"after"}
+
+
+async def test_a_disk_that_is_full_in_earnest_keeps_what_was_answered(tmp_path: Path) -> None:
+    full = _start(
+        "import asyncio, resource, signal, sys\n"
+        "from toro_core.errors import StorageFull\n"
+        "from toro_core.testing.making import write\n"
+        "from toro_ndjson import open_ndjson\n"
+        "async def main():\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))\n"
+        "    async with open_ndjson(sys.argv[1]) as storage:\n"
+        "        try:\n"
+        "            for n in range(1000):\n"
+        "                await storage.commit([write(f'r{n}', note='x' * 2_000)])\n"
+        "        except StorageFull:\n"
+        "            await storage.commit([write('small')])\n"
+        "            # Nothing fits any more, no compaction either.\n"
+        "            resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
+        "            print(n, flush=True)\n"
+        "asyncio.run(main())",
+        _url(tmp_path),
+    )
+    answered, _ = full.communicate(timeout=60)
+    assert 10 < int(answered) < 40
+    for _ in range(2):
+        async with open_ndjson(_url(tmp_path)) as storage:
+            expected = {"small", *(f"r{n}" for n in range(int(answered)))}
+            assert await found(storage, SearchPlan(type="Observation", limit=100)) == expected
 
 
 async def test_where_a_failed_write_cannot_be_taken_back_nothing_more_is_written(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import re
 import stat
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +29,7 @@ from toro_core.storage import Body, Explains, HistoryPlan, Indexed, Key, Rows, S
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, delete, found, key, walk, write
 from toro_ndjson import open_ndjson
+from toro_ndjson.lines import sealed
 
 CURATED = Path(__file__).resolve().parents[3] / "shared" / "data" / "curated.tar.xz"
 _MALE = SearchPlan(type="Patient", criterion=Token(param="gender", code="male"))
@@ -259,6 +263,32 @@ async def test_a_damaged_gzip_file_is_read_up_to_the_damage(tmp_path: Path, capl
     assert "damaged" in caplog.text
 
 
+async def test_what_lies_before_the_damage_of_a_small_gzip_file_is_served(tmp_path: Path) -> None:
+    packed = gzip.compress(_patient("first") + b"\n") + gzip.compress(_patient("second") + b"\n")
+    (tmp_path / "Patient.ndjson.gz").write_bytes(packed + b"nothing of gzip's")
+    (tmp_path / "no.ndjson.gz").write_bytes(b"not packed at all")
+    (tmp_path / "empty.ndjson.gz").write_bytes(b"")
+    async with open_ndjson(_url(tmp_path, read_only=True)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == {"first", "second"}
+
+
+async def test_a_line_that_is_far_too_long_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("toro_ndjson.foreign._LONGEST", 3 << 20)
+    long = _patient("long", text="x" * (3 << 20))
+    fits = _patient("fits", text="x" * (2 << 20))
+    lines = [_patient("first"), long, fits, b"", _patient("last"), long]
+    (tmp_path / "Patient.ndjson").write_bytes(b"\n".join(lines))
+    async with open_ndjson(_url(tmp_path, read_only=True)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == {"first", "fits", "last"}
+        assert (await storage.read(Key("Patient", "fits"))).json == fits
+        assert (await storage.read(Key("Patient", "last"))).json == lines[4]
+    for line in (2, 6):
+        assert f"line {line} of Patient.ndjson" in caplog.text
+        assert "has more than 3 MiB" in caplog.text
+
+
 async def test_links_and_devices_are_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     secret = tmp_path / "secret.ndjson"
     secret.write_bytes(_patient("secret"))
@@ -311,6 +341,52 @@ async def test_no_type_or_id_leads_out_of_the_folder(tmp_path: Path, type_: str)
         assert (await storage.get_state("../../evil")) is not None
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data"]
     assert sorted(each.name for each in folder.iterdir()) == ["Observation.ndjson", "_toro"]
+
+
+def _deny(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let files of these names be what another user may not read: whoever runs tests may be allowed everything."""
+
+    def denied(path: Any, *args: Any, real: Callable[..., int] = os.open, **options: Any) -> int:
+        if path in names:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+
+
+@pytest.mark.parametrize(
+    "name", ["Patient.ndjson", "index-1.ndjson", "state-1.ndjson", "journal.ndjson", "lock", "manifest.json", "_toro"]
+)
+async def test_own_files_that_may_not_be_read_are_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async with open_ndjson(_url(tmp_path)) as storage:
+        await storage.commit([write("a", type="Patient")])
+    _deny(monkeypatch, name)
+    with pytest.raises(StorageBusy, match=r"failed \(Permission denied\); look at .* permissions"):
+        async with open_ndjson(_url(tmp_path)):
+            pass
+
+
+async def test_others_files_that_may_not_be_read_are_left_out_and_named(
+    export: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _deny(monkeypatch, "Patient.000.ndjson")
+    async with open_ndjson(_url(export)) as storage:
+        assert await found(storage, SearchPlan(type="Patient")) == set()
+        assert len(await found(storage, SearchPlan(type="Observation"))) == 3
+    assert "Patient.000.ndjson in" in caplog.text
+    assert "cannot be read (Permission denied) and is left out; look at its permissions" in caplog.text
+
+
+async def test_a_mount_in_the_place_of_a_folder_inside_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr("toro_ndjson.folder.Folder.device", lambda _: next(numbers))
+    with pytest.raises(Unsupported, match=r"file system of .*[?]beside="):
+        async with open_ndjson(_url(tmp_path)):
+            pass
 
 
 async def test_files_and_new_folders_are_the_owners_alone(tmp_path: Path) -> None:
@@ -410,10 +486,14 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     async with open_ndjson(_url(tmp_path)):
         pass
     path = tmp_path / "_toro/manifest.json"
-    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":99'))
-    with pytest.raises(Unsupported, match=r"format 99.*upgrade toro-fhir"):
-        async with open_ndjson(_url(tmp_path)):
-            pass
+    manifest = json.loads(path.read_bytes()) | {"format": 99}
+    del manifest["crc"]
+    unknown = json.dumps(manifest | {"unheard": "of"}).encode()
+    for written in (json.dumps(manifest).encode() + b"\n", sealed(unknown)):
+        path.write_bytes(written)
+        with pytest.raises(Unsupported, match=r"format 99.*upgrade toro-fhir"):
+            async with open_ndjson(_url(tmp_path)):
+                pass
 
 
 async def test_a_closed_storage_answers_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from toro_core.errors import ToroError
 from toro_core.plugins import STORAGE_GROUP, upkeep
 from toro_core.storage import GivesScratch
+from toro_core.testing.conformance import StorageConformance
 
 __all__ = ["Checked", "Report", "Result", "checked_by", "run"]
 
@@ -116,6 +117,8 @@ class Checked:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Be found by the suite."""
         config.stash[_KEY] = self
+        # Reading the sources of what failed, as pytest does for people, is slow, and fails itself after deep recursions.
+        config.option.tbstyle = "native"
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the groups asked for. Raises UsageError where there are none."""
@@ -123,6 +126,9 @@ class Checked:
         known = sorted(set(self._groups.values()))
         if not set(self._only) <= set(known):
             raise pytest.UsageError(f"the groups are {', '.join(known)}")
+        # What everything else builds on comes first.
+        order = [each.__name__ for each in StorageConformance.__mro__]
+        items.sort(key=lambda item: order.index(_class(item).__name__))
         if self._only:
             items[:] = [item for item in items if self._groups[item.nodeid] in self._only]
 
@@ -178,9 +184,13 @@ def _name(report: pytest.TestReport) -> str:
 
 def _group(item: pytest.Item) -> str:
     """Return which part of the suite a test is from."""
+    return _class(item).__name__.removesuffix("Conformance").lower()
+
+
+def _class(item: pytest.Item) -> type:
     name = getattr(item, "originalname", item.name)
-    classes = getattr(item, "cls", object).__mro__
-    return next(each.__name__.removesuffix("Conformance").lower() for each in classes if name in vars(each))
+    found: type = next(each for each in getattr(item, "cls", object).__mro__ if name in vars(each))
+    return found
 
 
 def _why(report: pytest.TestReport) -> str:

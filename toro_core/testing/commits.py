@@ -164,7 +164,8 @@ class CommitConformance:
             # A commit that was queued may still become durable; one after it comes after it.
             await storage.commit([write("last")])
             stored = await storage.read_many([key(id) for id in ids])
-            assert len({each is None for each in stored}) == 1
+            # One version each: whoever was cancelled was not taken for one that failed, and repeated.
+            assert {each and each.version for each in stored} in ({None}, {1})
             assert await found(storage, _plan(code)) == ({*ids} if stored[0] else set())
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -94,14 +95,17 @@ class DurabilityConformance:
 def _write_and_kill(url: str, name: str, lines: int) -> set[str]:
     """Have another process write until it has answered so many commits, kill it, and return those it had answered."""
     command = (sys.executable, "-m", "toro_core.testing.writing", url, name)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this package's own module
-        assert process.stdout is not None
-        answered = {process.stdout.readline().strip() for _ in range(lines)}
-        process.kill()
-        rest = process.stdout.read()
-    # The last line may be cut off.
-    answered |= set(rest[: rest.rfind("\n") + 1].split())
-    assert "" not in answered, "the other process could not write"
+    with tempfile.TemporaryFile("w+") as said:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process:  # noqa: S603 - our own module
+            assert process.stdout is not None
+            answered = {process.stdout.readline().strip() for _ in range(lines)}
+            process.kill()
+            rest = process.stdout.read()
+        # The last line may be cut off.
+        answered |= set(rest[: rest.rfind("\n") + 1].split())
+        said.seek(0)
+        why = said.read().strip().rpartition("\n")[2]
+    assert "" not in answered, f"the other process could not write: {why}"
     return answered
 
 

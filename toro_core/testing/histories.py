@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from toro_core.errors import NotFound, Unsupported
@@ -55,6 +58,25 @@ class HistoryConformance:
         assert [each.version for each in page.resources] == [3, 2]
         page = await storage.history(HistoryPlan(key=key("a"), max_bytes=1, cursor=page.cursor))
         assert ([each.version for each in page.resources], page.cursor) == ([1], None)
+
+    async def test_the_history_of_one_resource_may_be_narrowed_to_a_time(self, storage: Storage) -> None:
+        if "history" not in storage.capabilities:
+            return
+        versions: list[Stored] = []
+        for each in (write("a"), write("a", note="x"), delete("a"), write("a")):
+            versions += await storage.commit([each])
+            await asyncio.sleep(0.003)
+        newest = list(reversed(versions))
+        ends = [after.at for after in versions[1:]]
+        for at in (versions[0].at - 1, *(each.at for each in versions), versions[-1].at + 1):
+            plan = HistoryPlan(key=key("a"))
+            since = await storage.history(replace(plan, since=at))
+            assert list(since.resources) == [each for each in newest if each.at >= at]
+            until = await storage.history(replace(plan, until=at))
+            assert list(until.resources) == [each for each in newest if each.at < at]
+            current = await storage.history(replace(plan, current_after=at))
+            ended = [each for each, end in zip(versions, ends, strict=False) if end <= at]
+            assert list(current.resources) == [each for each in newest if each not in ended]
 
     async def test_what_never_existed_has_no_history(self, storage: Storage) -> None:
         with pytest.raises((NotFound, Unsupported)):

@@ -59,6 +59,42 @@ def test_a_storage_that_forgets_and_does_not_say_so_is_not_certified(installed: 
     assert done.stdout.startswith("durability       0 passed     3 failed     1 skipped")
 
 
+_UNFINISHED = """
+from contextlib import asynccontextmanager
+from toro_core.hookspecs import hookimpl
+
+class Unfinished:
+    capabilities = frozenset()
+
+    def __getattr__(self, name):
+        async def missing(*args, **options):
+            raise NotImplementedError(name)
+        return missing
+
+@hookimpl
+def toro_storage(scheme):
+    @asynccontextmanager
+    async def open_unfinished(url):
+        yield Unfinished()
+    return open_unfinished if scheme == "unfinished" else None
+"""
+
+
+def test_a_storage_that_is_hardly_begun_gets_a_table_in_the_order_in_which_to_go_on(tmp_path: Path) -> None:
+    info = tmp_path / "toro_unfinished-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "toro_unfinished.py").write_text(_UNFINISHED)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toro_unfinished\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[toro.storage]\nunfinished = toro_unfinished\n")
+    groups = ("read", "search", "criteria", "state")
+    only = [argument for group in groups for argument in ("--only", group)]
+    done = toro(tmp_path, tmp_path, "storage", "check", "unfinished://{}", *only)
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()][: len(groups)] == list(groups)
+    assert "FAILED test_a_record_is_read_as_written: NotImplementedError: get_state" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_group_is_said_with_those_there_are(installed: Path, tmp_path: Path) -> None:
     done = toro(installed, tmp_path, "storage", "check", "example://", "--only", "durable")
     assert done.returncode == 1
