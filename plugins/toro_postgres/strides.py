@@ -19,31 +19,31 @@ _COUNTED = 2_000
 def longest(nodes: Sequence[Node], reach: Sequence[Sql], *, descending: bool) -> tuple[Sql, Sql]:
     """Return a WITH that chooses one of single lists, and the condition that an entry x is of that one.
 
-    Nothing matches before all of the lists have begun. From there, the entries before the one that has come farthest are as many in
-    each list; a list that has ended by then is best. One without an entry says that there is nothing at all.
+    Nothing matches before all of the lists have begun, nor after one has ended. As many entries of each are looked past from there:
+    the list that has come farthest is best, one that has ended better still. One without an entry says that there is nothing.
     """
-    way, back, first, last = ("DESC", "<=", "min", "ASC") if descending else ("ASC", ">=", "max", "DESC")
+    forth, back = ("DESC", "ASC") if descending else ("ASC", "DESC")
+    least, most, to, on = ("min", "max", ">=", "<=") if descending else ("max", "min", "<=", ">=")
     lists = Sql("unnest(%s::integer[], %s::uuid[])", ([each.pid for each in nodes], [each.values[0] for each in nodes]))
+    lists += Sql(" AS l(param, value)")
     within = all_of([Sql("p.param = l.param AND p.value = l.value"), *reach]).on("p", "p")
-    entries = Sql("SELECT p.sort, p.rid FROM posting p WHERE ") + within
-    by = Sql(f" ORDER BY p.sort {way}, p.rid {way}")
-    chosen = (
-        Sql("WITH d AS MATERIALIZED (SELECT l.param, l.value, b.sort FROM")
-        + Sql(f" (SELECT CASE WHEN count(e.sort) = count(*) THEN {first}(e.sort) END AS sort FROM ")
-        + lists
-        + Sql(" AS l(param, value) LEFT JOIN LATERAL (")
-        + entries
-        + by
-        + Sql(" LIMIT 1) e ON true) b CROSS JOIN ")
-        + lists
-        + Sql(" AS l(param, value) LEFT JOIN LATERAL (")
-        + entries
-        + Sql(f" AND p.sort {back} b.sort")
-        + by
-        + Sql(f" OFFSET {_AHEAD} LIMIT 1) e ON true ORDER BY e.sort {last} NULLS FIRST, e.rid {last} LIMIT 1) ")
+    entries = Sql(" LEFT JOIN LATERAL (SELECT p.sort, p.rid FROM posting p WHERE ") + within
+
+    def by(way: str) -> Sql:
+        return Sql(f" ORDER BY p.sort {way}, p.rid {way}")
+
+    ends = Sql(
+        f"SELECT CASE WHEN count(e.sort) = count(*) THEN {least}(e.sort) END AS sort, {most}(f.sort) AS until FROM "
     )
-    where = Sql(f"{_ONE_OF} AND x.sort {back} (SELECT sort FROM d)")
-    return chosen, where
+    ends += lists + entries + by(forth) + Sql(" LIMIT 1) e ON true") + entries + by(back) + Sql(" LIMIT 1) f ON true")
+    chosen = (
+        Sql("WITH d AS MATERIALIZED (SELECT l.param, l.value, b.sort, b.until FROM (") + ends + Sql(") b CROSS JOIN ")
+    )
+    chosen += (
+        lists + entries + Sql(f" AND p.sort {on} b.sort") + by(forth) + Sql(f" OFFSET {_AHEAD} LIMIT 1) e ON true")
+    )
+    chosen += Sql(f" ORDER BY e.sort {back} NULLS FIRST, e.rid {back} LIMIT 1) ")
+    return chosen, Sql(f"{_ONE_OF} AND x.sort {on} (SELECT sort FROM d) AND x.sort {to} (SELECT until FROM d)")
 
 
 def shortest(nodes: Sequence[Node], reach: Sequence[Sql]) -> tuple[Sql, Sql]:
