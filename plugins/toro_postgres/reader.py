@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toro_postgres.entries import Entries
 from toro_postgres.keys import Keys
 from toro_postgres.names import Names
 from toro_postgres.schema import Connection
+from toro_postgres.sizes import Sizes
 from toro_postgres.sql import APART, Row, Sql, join, rows
 
 __all__ = ["Database", "Reader"]
@@ -23,6 +24,7 @@ class Database:
     names: Names
     keys: Keys
     entries: Entries
+    sizes: Sizes = field(default_factory=Sizes)
     is_cluster: bool = False
 
 
