@@ -18,6 +18,8 @@ __all__ = ["GroupLeaves", "Leaf", "Leaves"]
 
 Leaf: TypeAlias = Token | Text | Period | Number | Quantity | Reference | Uri | Present
 
+_BY_HIGH = ("ne", "gt", "ge", "eb", "ap")
+"""Comparisons with the upper end of an amount, which no index is ordered by."""
 _INDEXED_LENGTH = 200
 """Bytes of a text that are in its index."""
 
@@ -47,18 +49,19 @@ class Leaves:
                 return self._posted(pid, [of("uri", value)])
             case Uri(value=value):
                 return self._rows("string", pid, _starts(value, is_uri=True))
-            case Text():
-                return self._rows("string", pid, _text(criterion))
+            case Text(match=match):
+                return self._rows("string", pid, _text(criterion), is_slow=match == "contains")
             case Period(prefix=prefix, low=low, high=high):
                 return self._rows("date", pid, date_where(prefix, low, high))
             case Number(prefix=prefix, low=low, high=high):
                 unit = Sql("a.unit = %s::uuid AND ", (of("number"),))
-                return self._rows("amount", pid, unit + number_where(prefix, low, high))
+                return self._rows("amount", pid, unit + number_where(prefix, low, high), is_slow=prefix in _BY_HIGH)
             case Quantity(prefix=prefix, low=low, high=high, system=system, code=code):
                 unit = Sql("a.system = %s::uuid AND ", (of("units", system),))
                 if code is not None:
                     unit = Sql("a.unit = %s::uuid AND ", (of("unit", system, code),))
-                return self._rows("amount", pid, unit + number_where(prefix, low, high))
+                is_slow = code is None or prefix in _BY_HIGH
+                return self._rows("amount", pid, unit + number_where(prefix, low, high), is_slow=is_slow)
             case Present(type=None):
                 return self._marked(of("present", str(pid)))
             case Present(type=str(type)):
@@ -85,13 +88,14 @@ class Leaves:
     def _marked(self, mark: str) -> Node:
         return Node(test=Sql("%s::uuid = ANY(@marks)", (mark,)))
 
-    def _rows(self, table: str, pid: int, where: Sql) -> Node:
+    def _rows(self, table: str, pid: int, where: Sql, *, is_slow: bool = False) -> Node:
         alias = table[0]
         test = Sql(f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {alias}.rid = @rid AND {alias}.place = @place AND ")
         where = Sql(f"{alias}.param = %s AND ", (pid,)) + where
         return Node(
             test=test + where + Sql(f"{APART})"),
             listing=Sql(f"SELECT {alias}.place, {alias}.rid FROM {table} {alias} WHERE ") + where,
+            is_slow=is_slow,
         )
 
 
@@ -112,7 +116,7 @@ class GroupLeaves(Leaves):
     def _marked(self, mark: str) -> Node:
         return Node(test=Sql("g.doc->'marks' ? %s", (mark,)))
 
-    def _rows(self, table: str, pid: int, where: Sql) -> Node:
+    def _rows(self, table: str, pid: int, where: Sql, *, is_slow: bool = False) -> Node:
         alias = table[0]
         source = f"jsonb_to_recordset(g.doc->'{table}') AS {alias}({self._COLUMNS[table]})"
         test = Sql(f"EXISTS (SELECT 1 FROM {source} WHERE {alias}.param = %s AND ", (pid,)) + where + Sql(")")
