@@ -18,8 +18,6 @@ __all__ = ["GroupLeaves", "Leaf", "Leaves"]
 
 Leaf: TypeAlias = Token | Text | Period | Number | Quantity | Reference | Uri | Present
 
-_BY_HIGH = ("ne", "gt", "ge", "eb", "ap")
-"""Comparisons with the upper end of an amount, which no index is ordered by."""
 _INDEXED_LENGTH = 200
 """Bytes of a text that are in its index."""
 
@@ -55,13 +53,12 @@ class Leaves:
                 return self._rows("date", pid, date_where(prefix, low, high))
             case Number(prefix=prefix, low=low, high=high):
                 unit = Sql("a.unit = %s::uuid AND ", (of("number"),))
-                return self._rows("amount", pid, unit + number_where(prefix, low, high), is_slow=prefix in _BY_HIGH)
+                return self._rows("amount", pid, unit + number_where(prefix, low, high))
             case Quantity(prefix=prefix, low=low, high=high, system=system, code=code):
                 unit = Sql("a.system = %s::uuid AND ", (of("units", system),))
                 if code is not None:
                     unit = Sql("a.unit = %s::uuid AND ", (of("unit", system, code),))
-                is_slow = code is None or prefix in _BY_HIGH
-                return self._rows("amount", pid, unit + number_where(prefix, low, high), is_slow=is_slow)
+                return self._rows("amount", pid, unit + number_where(prefix, low, high))
             case Present(type=None):
                 return self._marked(of("present", str(pid)))
             case Present(type=str(type)):
