@@ -92,12 +92,12 @@ async def fewest(reader: Reader, nodes: Sequence[Node], most: int) -> Node | Non
 
 async def _few(reader: Reader, nodes: Sequence[Node], single: Sequence[Node]) -> Node | None:
     """Return the criterion that lists least if it lists few, and a walk of a single list is likely to be longer."""
-    listings = [each.listing for each in nodes if each.listing]
-    counts = await reader.count(listings, FEW, [each.listing for each in single if each.listing])
-    least = min(counts[: len(nodes)])
-    if least >= FEW or any(count < 4 * least for count in counts[len(nodes) :]):
-        return None
-    return nodes[counts.index(least)]
+    # What is slow to list is not worth counting where another list can be walked.
+    nodes = [each for each in nodes if not (single and each.is_slow)]
+    listings = [each.listing for each in sorted(nodes, key=lambda each: each.is_slow) if each.listing]
+    walks = [each.listing for each in single if each.listing]
+    place = await reader.least(listings, FEW, walks) if listings else None
+    return None if place is None else next(each for each in nodes if each.listing is listings[place])
 
 
 def _alone(reader: Reader, single: Sequence[Node]) -> tuple[Node, ...]:

@@ -33,6 +33,8 @@ __all__ = ["Compiler", "compiled"]
 
 _FEW = 2_000
 """Resources that a join's inner criterion may list for the set of them to be made once; else each candidate is asked."""
+_DENSE = 16
+"""Resources of a type for each that refers to what is searched, up to which one that does is met soon."""
 
 
 async def compiled(reader: Reader, type: str, criterion: Criterion) -> Node:
@@ -167,8 +169,7 @@ class Compiler:
         if pid is None or tid is None or inner is NOTHING:
             return NOTHING
         y = f"y{self._depth}"
-        every = Sql("SELECT 1 FROM resource WHERE tid = %s", (self._tid,))
-        if await self._listed(inner, every) is None:
+        if await self._are_asked(inner, tid):
             joined = f" JOIN resource {y} ON {y}.rid = p.rid AND {y}.place = p.place" if inner.test.needs_row else ""
             test = Sql(f"EXISTS (SELECT 1 FROM posting p{joined} WHERE p.param = %s AND p.value = @self AND ", (pid,))
             return Node(test=test + inner.test.on("p", y) + Sql(f"{APART})"))
@@ -189,19 +190,31 @@ class Compiler:
         self.is_unsure |= compiler.is_unsure
         return node, self._names.type(type)
 
-    async def _listed(self, inner: Node, candidates: Sql | None = None) -> int | None:
-        """Return how many an inner criterion lists, None where each candidate should be asked instead.
-
-        That is where it lists many, and where there are not four times as many `candidates`.
-        """
+    async def _listed(self, inner: Node) -> int | None:
+        """Return how many an inner criterion lists, None where each candidate should be asked instead, as that is many."""
         if self._reader.database.is_cluster:
             return _FEW
         if inner.listing is None:
             return None
-        if candidates is None and inner.most is not None and inner.most <= MERGED:
+        if inner.most is not None and inner.most <= MERGED:
             return inner.most
-        count, *others = await self._reader.count([inner.listing], _FEW, [candidates] if candidates else [])
-        return None if count >= _FEW or any(other < 4 * count for other in others) else count
+        (count,) = await self._reader.count([inner.listing], _FEW)
+        return None if count >= _FEW else count
+
+    async def _are_asked(self, inner: Node, tid: int) -> bool:
+        """Tell whether each resource should be asked if one of the other type, for which `inner` holds, refers to it.
+
+        That is where many do, or so many that what has to be asked before one is found is less than all that do.
+        """
+        count = await self._listed(inner)
+        if count is None or self._reader.database.is_cluster:
+            return count is None
+        sizes, connection = self._reader.database.sizes, self._reader.connection
+        return (
+            await sizes.of(connection, tid) < _DENSE * count
+            and self._tid is not None
+            and await sizes.of(connection, self._tid) < _DENSE // 4 * count
+        )
 
     def _selected(self, column: str, joined: str, tid: int, inner: Node) -> Sql:
         """Select something of the resources for which a node holds."""

@@ -47,8 +47,8 @@ class Leaves:
                 return self._posted(pid, [of("uri", value)])
             case Uri(value=value):
                 return self._rows("string", pid, _starts(value, is_uri=True))
-            case Text():
-                return self._rows("string", pid, _text(criterion))
+            case Text(match=match):
+                return self._rows("string", pid, _text(criterion), is_slow=match == "contains")
             case Period(prefix=prefix, low=low, high=high):
                 return self._rows("date", pid, date_where(prefix, low, high))
             case Number(prefix=prefix, low=low, high=high):
@@ -85,13 +85,14 @@ class Leaves:
     def _marked(self, mark: str) -> Node:
         return Node(test=Sql("%s::uuid = ANY(@marks)", (mark,)))
 
-    def _rows(self, table: str, pid: int, where: Sql) -> Node:
+    def _rows(self, table: str, pid: int, where: Sql, *, is_slow: bool = False) -> Node:
         alias = table[0]
         test = Sql(f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {alias}.rid = @rid AND {alias}.place = @place AND ")
         where = Sql(f"{alias}.param = %s AND ", (pid,)) + where
         return Node(
             test=test + where + Sql(f"{APART})"),
             listing=Sql(f"SELECT {alias}.place, {alias}.rid FROM {table} {alias} WHERE ") + where,
+            is_slow=is_slow,
         )
 
 
@@ -112,7 +113,7 @@ class GroupLeaves(Leaves):
     def _marked(self, mark: str) -> Node:
         return Node(test=Sql("g.doc->'marks' ? %s", (mark,)))
 
-    def _rows(self, table: str, pid: int, where: Sql) -> Node:
+    def _rows(self, table: str, pid: int, where: Sql, *, is_slow: bool = False) -> Node:
         alias = table[0]
         source = f"jsonb_to_recordset(g.doc->'{table}') AS {alias}({self._COLUMNS[table]})"
         test = Sql(f"EXISTS (SELECT 1 FROM {source} WHERE {alias}.param = %s AND ", (pid,)) + where + Sql(")")

@@ -1,7 +1,5 @@
 """Reading out JSON: PostgreSQL joins it by type, so that a batch makes a few objects in Python instead of some for each version."""
 
-
-
 from __future__ import annotations
 
 from dataclasses import replace

@@ -17,14 +17,15 @@ class Node:
 
     `test` is a condition on a resource. Every match is in `listing`, a SELECT of place and rid, where there is one; one may come
     more than once unless it `is_distinct`, and other resources may unless it `is_exact`. There are at most so many as `most` says,
-    if it does. Where there are `values`, or `chosen` selects some, they are all that is listed: postings of `pid`. Every match's
-    sort value is within `bounds`. `parts` are the nodes that all must hold.
+    if it does; where it `is_slow`, many more are read to list them. Where there are `values`, or `chosen` selects some, they are
+    all that is listed: postings of `pid`. Every match's sort value is within `bounds`. `parts` are the nodes that all must hold.
     """
 
     test: Sql
     listing: Sql | None = None
     is_distinct: bool = False
     is_exact: bool = False
+    is_slow: bool = False
     most: int | None = None
     pid: int = 0
     values: tuple[str, ...] = ()

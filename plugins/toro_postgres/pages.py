@@ -86,12 +86,14 @@ async def _matches(reader: Reader, tid: int, node: Node) -> Sql:
         return Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + tests
     alone = driver or (single[0] if len(single) == 1 else None)
     reach = within(node.bounds)
-    tests = all_of([*(each.test for each in node.conjuncts if each is not alone), *reach])
+    walked = single if alone is None else [alone]
+    others = [each for each in node.conjuncts if not any(each is one for one in walked)]
+    tests = all_of([*(each.test for each in others), *reach])
     chosen, where = shortest(single, reach) if alone is None else (Sql(""), alone.entries)
     source = Sql("posting x")
     if tests.needs_row:
         source += Sql(" JOIN resource r ON r.rid = x.rid AND r.place = x.place")
-    return chosen + Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + where + Sql(" AND ") + tests.on("x", "r")
+    return chosen + Sql("SELECT 1 FROM ") + source + Sql(" WHERE ") + all_of([where, tests]).on("x", "r")
 
 
 async def _read(

@@ -99,6 +99,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE state (key bytea PRIMARY KEY, value bytea NOT NULL, revision bigint NOT NULL, expires_at bigint)",
         "CREATE INDEX state_expires ON state (expires_at) WHERE expires_at IS NOT NULL",
     ),
+    (
+        # Amounts are found by either end, in a unit or in any of a system.
+        "DROP INDEX amount_low",
+        "CREATE INDEX amount_low ON amount (param, unit, low, high)",
+        "CREATE INDEX amount_high ON amount (param, unit, high)",
+        "CREATE INDEX amount_system_low ON amount (param, system, low, high)",
+        "CREATE INDEX amount_system_high ON amount (param, system, high)",
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

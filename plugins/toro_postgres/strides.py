@@ -17,48 +17,57 @@ _COUNTED = 2_000
 
 
 def longest(nodes: Sequence[Node], reach: Sequence[Sql], *, descending: bool) -> tuple[Sql, Sql]:
-    """Return a WITH that chooses one of single lists, and the condition that an entry x is of that one.
+    """Return a WITH that chooses one of single lists, and the condition that an entry x is of that one, and in the others.
 
-    Nothing matches before all of the lists have begun. From there, the entries before the one that has come farthest are as many in
-    each list; a list that has ended by then is best. One without an entry says that there is nothing at all.
+    Nothing matches before all of the lists have begun, nor after one has ended. As many entries of each are looked past from there:
+    the list that has come farthest is best, one that has ended better still. One without an entry says that there is nothing.
     """
-    way, back, first, last = ("DESC", "<=", "min", "ASC") if descending else ("ASC", ">=", "max", "DESC")
+    forth, back = ("DESC", "ASC") if descending else ("ASC", "DESC")
+    least, most, to, on = ("min", "max", ">=", "<=") if descending else ("max", "min", "<=", ">=")
     lists = Sql("unnest(%s::integer[], %s::uuid[])", ([each.pid for each in nodes], [each.values[0] for each in nodes]))
+    lists += Sql(" WITH ORDINALITY AS l(param, value, n)")
     within = all_of([Sql("p.param = l.param AND p.value = l.value"), *reach]).on("p", "p")
-    entries = Sql("SELECT p.sort, p.rid FROM posting p WHERE ") + within
-    by = Sql(f" ORDER BY p.sort {way}, p.rid {way}")
-    chosen = (
-        Sql("WITH d AS MATERIALIZED (SELECT l.param, l.value, b.sort FROM")
-        + Sql(f" (SELECT CASE WHEN count(e.sort) = count(*) THEN {first}(e.sort) END AS sort FROM ")
-        + lists
-        + Sql(" AS l(param, value) LEFT JOIN LATERAL (")
-        + entries
-        + by
-        + Sql(" LIMIT 1) e ON true) b CROSS JOIN ")
-        + lists
-        + Sql(" AS l(param, value) LEFT JOIN LATERAL (")
-        + entries
-        + Sql(f" AND p.sort {back} b.sort")
-        + by
-        + Sql(f" OFFSET {_AHEAD} LIMIT 1) e ON true ORDER BY e.sort {last} NULLS FIRST, e.rid {last} LIMIT 1) ")
+    entries = Sql(" LEFT JOIN LATERAL (SELECT p.sort, p.rid FROM posting p WHERE ") + within
+
+    def by(way: str) -> Sql:
+        return Sql(f" ORDER BY p.sort {way}, p.rid {way}")
+
+    ends = Sql(
+        f"SELECT CASE WHEN count(e.sort) = count(*) THEN {least}(e.sort) END AS sort, {most}(f.sort) AS until FROM "
     )
-    where = Sql(f"{_ONE_OF} AND x.sort {back} (SELECT sort FROM d)")
-    return chosen, where
+    ends += lists + entries + by(forth) + Sql(" LIMIT 1) e ON true") + entries + by(back) + Sql(" LIMIT 1) f ON true")
+    chosen = (
+        Sql("WITH d AS MATERIALIZED (SELECT l.param, l.value, l.n, b.sort, b.until FROM (")
+        + ends
+        + Sql(") b CROSS JOIN ")
+    )
+    chosen += (
+        lists + entries + Sql(f" AND p.sort {on} b.sort") + by(forth) + Sql(f" OFFSET {_AHEAD} LIMIT 1) e ON true")
+    )
+    chosen += Sql(f" ORDER BY e.sort {back} NULLS FIRST, e.rid {back} LIMIT 1) ")
+    ends = Sql(f" AND x.sort {on} (SELECT sort FROM d) AND x.sort {to} (SELECT until FROM d) AND ")
+    return chosen, _ONE + ends + _in_the_others(nodes)
 
 
 def shortest(nodes: Sequence[Node], reach: Sequence[Sql]) -> tuple[Sql, Sql]:
-    """Return a WITH that chooses the shortest of single lists, and the condition that an entry x is of that one."""
+    """Return a WITH that chooses the shortest of single lists, and the condition that an entry x is of it, and in the others."""
     within = all_of([Sql("p.param = l.param AND p.value = l.value"), *reach]).on("p", "p")
     chosen = (
         Sql(
-            "WITH d AS MATERIALIZED (SELECT l.param, l.value FROM unnest(%s::integer[], %s::uuid[]) AS l(param, value)"
+            "WITH d AS MATERIALIZED (SELECT l.param, l.value, l.n FROM"
+            " unnest(%s::integer[], %s::uuid[]) WITH ORDINALITY AS l(param, value, n)"
             " CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM posting p WHERE ",
             ([each.pid for each in nodes], [each.values[0] for each in nodes]),
         )
         + within
         + Sql(f" LIMIT {_COUNTED}) c) e ORDER BY e.n LIMIT 1) ")
     )
-    return chosen, Sql(_ONE_OF)
+    return chosen, _ONE + Sql(" AND ") + _in_the_others(nodes)
 
 
-_ONE_OF = "x.param = (SELECT param FROM d) AND x.value = (SELECT value FROM d)"
+_ONE = Sql("x.param = (SELECT param FROM d) AND x.value = (SELECT value FROM d)")
+
+
+def _in_the_others(nodes: Sequence[Node]) -> Sql:
+    """Tell whether a resource is in the lists that were not chosen as well."""
+    return all_of([Sql(f"((SELECT n FROM d) = {n} OR ") + node.test + Sql(")") for n, node in enumerate(nodes, 1)])

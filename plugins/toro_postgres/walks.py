@@ -87,7 +87,8 @@ def _walks(order: Order, how: Access, reach: list[Sql], tests: list[Sql], limit:
     reach = [*within(how.node.bounds), *reach]
     drivers = how.drivers
     alone = drivers[0] if len(drivers) == 1 else None
-    tests = [*(each.test for each in how.node.conjuncts if each is not alone), *reach, *tests]
+    others = [each for each in how.node.conjuncts if not any(each is driver for driver in drivers)]
+    tests = [*(each.test for each in others), *reach, *tests]
     if not drivers:
         return _walk(order, Sql("resource x"), [Sql("x.tid = %s", (how.tid,)), *tests], "x")
     if alone is None:

@@ -11,7 +11,20 @@ import pytest
 
 from toro_core.errors import StorageBusy, StorageError, TooCostly, Unsupported
 from toro_core.plugins import open_storage, upkeep
-from toro_core.search.plan import MISSING, AllOf, AnyOf, Compartment, Period, SearchPlan, SortKey, Text, Token, Uri
+from toro_core.search.plan import (
+    MISSING,
+    AllOf,
+    AnyOf,
+    Compartment,
+    Number,
+    Period,
+    Quantity,
+    SearchPlan,
+    SortKey,
+    Text,
+    Token,
+    Uri,
+)
 from toro_core.storage import (
     DateRow,
     Explains,
@@ -337,15 +350,45 @@ async def test_an_older_schema_is_refused_until_it_is_upgraded(
         await keeper.schema(url)
     async with open_postgres(url) as storage:
         await storage.commit([write("a")])
-    assert await keeper.schema(url) == Schema(found=1, known=1)
+    now = len(MIGRATIONS)
+    assert await keeper.schema(url) == Schema(found=now, known=now)
     monkeypatch.setattr("toro_postgres.schema.MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE later (n integer)",)))
-    monkeypatch.setattr("toro_postgres.schema.SCHEMA_VERSION", 2)
-    with pytest.raises(Unsupported, match=r"schema 1 .*toro storage upgrade"):
+    monkeypatch.setattr("toro_postgres.schema.SCHEMA_VERSION", now + 1)
+    with pytest.raises(Unsupported, match=rf"schema {now} .*toro storage upgrade"):
         async with open_postgres(url):
             pass
     await keeper.upgrade(url)
     async with open_postgres(url) as storage:
         assert (await storage.read(key("a"))).version == 1
+
+
+@pytest.mark.parametrize("schema", range(1, len(MIGRATIONS)))
+async def test_a_database_of_a_former_schema_is_upgraded_with_all_it_holds(
+    new_postgres: Callable[[], str], schema: int
+) -> None:
+    url = new_postgres()
+    with psycopg.connect(url) as connection:
+        connection.execute((Path(__file__).parent / f"postgres_schema_{schema}.sql").read_text())
+    keeper = upkeep(url)
+    assert isinstance(keeper, Upgrades)
+    assert (await keeper.schema(url)).found == schema
+    with pytest.raises(Unsupported, match="toro storage upgrade"):
+        async with open_postgres(url):
+            pass
+    await keeper.upgrade(url)
+    async with open_postgres(url) as storage:
+        amounts: tuple[Quantity | Number, ...] = (
+            Quantity(param="q", prefix="gt", low=2, high=2, system="http://unitsofmeasure.org", code="mg"),
+            Quantity(param="q", prefix="ge", low=2.5, high=2.5, system="http://unitsofmeasure.org"),
+            Number(param="n", prefix="gt", low=1.9, high=1.9),
+        )
+        for amount in amounts:
+            assert await found(storage, SearchPlan(type=TYPE, criterion=amount)) == {"r2", "r3"}
+        plan = SearchPlan(type=TYPE, criterion=AllOf((Compartment(id="1"), Token(param="tag", system="", code="odd"))))
+        assert await walk(storage, plan) == ["r1", "r3"]
+        versions = [stored.version async for batch in storage.changes(0) for stored in batch]
+        assert versions == [1, 1, 1, 1, 1, 2]
+        assert (await storage.commit([write("r0")]))[0].version == 2
 
 
 async def test_scratch_areas_lie_beside_and_go_again(new_postgres: Callable[[], str]) -> None:
