@@ -20,7 +20,7 @@ from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
 from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import Parameter, Query
-from toro_core.search.request import Search, invalid_search, searched_types
+from toro_core.search.request import Search, common, invalid_search, searched_types
 from toro_core.search.subset import Subset
 from toro_core.storage import Key, Storage, Stored
 
@@ -110,21 +110,27 @@ class Searcher:
         def clause_of(resource_type: str) -> Criterion | None:
             return self._access.visible(caller, resource_type)
 
+        def parsed(given: Sequence[Parameter], lenient: bool) -> list[Query]:
+            several = types if len(types) > 1 else ()
+            return [
+                self._parser.parse(name, given, lenient=lenient, clause_of=clause_of, types=several) for name in types
+            ]
+
         types, rest, issues = searched_types(search, self._definitions, clause_of)
-        plans, queries = [], []
-        for resource_type in types:
-            decision = self._access.decide(caller, resource_type, "s")
-            query = self._parser.parse(
-                resource_type,
-                rest,
-                lenient=search.lenient,
-                clause_of=clause_of,
-            )
-            plans.append(await self._plan(query, decision, search.compartment, len(types)))
-            queries.append(query)
+        decisions = [self._access.decide(caller, resource_type, "s") for resource_type in types]
+        queries = parsed(rest, search.lenient)
+        applied = common(queries)
+        if any(len(query.applied) > len(applied) for query in queries):
+            # What one type ignores is applied to none, so that links, later pages and issues say the same of all.
+            issues = [*issues, *(issue for query in queries for issue in query.issues)]
+            queries = parsed(applied, False)
+        plans = [
+            await self._plan(query, decision, search.compartment, len(types))
+            for query, decision in zip(queries, decisions, strict=True)
+        ]
         named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
-        return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
+        return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *applied), issues=tuple(notes))
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
@@ -224,7 +230,7 @@ class Searcher:
 
     async def _total(self, asked: _Asked, on_page: int, cursor: Cursor | None) -> int | None:
         query, plans = asked.query, asked.plans
-        if query.total == "none":
+        if query.total == "none" and query.summary != "count":
             return None
         if cursor is None and plans[0].limit:
             return on_page

@@ -450,6 +450,47 @@ async def test_the_system_is_searched_type_by_type(count: int, world: World) -> 
     assert (await world.found(f"?_type=Practitioner,Patient&_count={count}")).total == 4
 
 
+@pytest.mark.parametrize("types", ["Patient,Observation", "Observation,Patient"])
+async def test_what_one_of_several_types_ignores_is_ignored_on_every_page_and_said(types: str, world: World) -> None:
+    query = f"?_type={types}&birthdate=1980&_count=2"
+    found = await world.found(query, lenient=True)
+    assert [parameter.code for parameter in found.applied] == ["_type", "_count"]
+    ((issue),) = [issue for issue in found.issues if "birthdate" in issue.diagnostics]
+    assert "not supported for Observation" in issue.diagnostics
+    assert found.total == 7
+    names = [str(stored.key) for stored in found.matches]
+    while found.next_page_token:
+        found = await world.found("", token=found.next_page_token)
+        names += [str(stored.key) for stored in found.matches]
+    assert len(names) == len(set(names)) == 7
+
+
+async def test_what_all_of_several_types_take_is_applied_beside_what_one_ignores(world: World) -> None:
+    found = await world.found("?_type=Observation,Patient&birthdate=1980&_id=ann,o1", lenient=True)
+    assert [str(stored.key) for stored in found.matches] == ["Observation/o1", "Patient/ann"]
+
+
+@pytest.mark.parametrize(
+    ("query", "included"),
+    [
+        ("?_type=Practitioner,Observation&_id=doc,o1&_include=*", "Patient/ann"),
+        ("?_type=Observation,Practitioner&_id=doc,o1&_include=*", "Patient/ann"),
+        ("?_type=Group,Observation&_id=all,o3&_include=*", "Patient/ann Patient/bob"),
+        ("?_type=Patient,Practitioner&_id=ann,doc&_revinclude=Observation:patient", "Observation/o1 Observation/o2"),
+        ("?_type=Practitioner,Patient&_id=ann,doc&_revinclude=Observation:performer", "Observation/o1"),
+    ],
+)
+async def test_what_belongs_to_any_of_several_types_is_included(query: str, included: str, world: World) -> None:
+    assert await world.included(query) == included.split()
+
+
+async def test_elements_of_any_of_several_types_are_shown(world: World) -> None:
+    found = await world.found("?_type=Observation,Patient&_id=ann,o1&_elements=birthDate")
+    shown = [json.loads(stored.json) for stored in found.matches]
+    assert ["birthDate" in resource for resource in shown] == [False, True]
+    assert all("name" not in resource and "category" not in resource for resource in shown)
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -458,6 +499,11 @@ async def test_the_system_is_searched_type_by_type(count: int, world: World) -> 
         ("?_type=Patient,Observation&_sort=_id", "one type at a time"),
         ("?_type=Patient,Observation&name=x", "not supported for Observation"),
         ("Patient?_type=Observation", "names other types"),
+        ("?_type:not=Patient", "`_type` supports no modifiers"),
+        ("Patient?_type:not=Observation", "`_type` supports no modifiers"),
+        ("?_type=Patient&_type=Observation", "`_type` is given more than once"),
+        ("?_type=Patient,Observation&_elements=foo", "does not have"),
+        ("?_type=Patient,Practitioner&_revinclude=Observation:device", "does not refer to"),
         ("Encounter/1/Observation", "compartments of patients"),
         ("Patient/1/Organization", "no patient's compartment"),
     ],
@@ -516,6 +562,7 @@ async def test_a_summary_of_count_is_a_total_alone(world: World) -> None:
     assert (list(found.matches), found.total) == ([], 3)
     found = await world.found("Patient?_count=0")
     assert (list(found.matches), found.total) == ([], 3)
+    assert (await world.found("Patient?_summary=count&_total=none")).total == 3
 
 
 async def test_elements_are_cut_from_matches_alone(world: World) -> None:
