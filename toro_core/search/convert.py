@@ -39,7 +39,11 @@ TEXT_MEMBERS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 @dataclass(slots=True)
 class Collected:
-    """Rows found so far."""
+    """Rows found so far.
+
+    An element that has nothing to search for, as a Period without ends, makes a token row without system and code: `:missing`
+    tells it from one that is not there.
+    """
 
     tokens: list[TokenRow] = field(default_factory=list)
     strings: list[StringRow] = field(default_factory=list)
@@ -206,10 +210,14 @@ def _identifiers(param: str) -> Convert:
 
 
 def _texts(param: str) -> Convert:
+    nothing = TokenRow(param, "", "")
+
     def convert(values: list[Any], rows: Collected) -> None:
         for value in values:
             if value and (folded := fold(value)):
                 rows.strings.append(StringRow(param, folded, value))
+            elif value:
+                rows.tokens.append(nothing)
 
     return convert
 
@@ -231,8 +239,14 @@ _remembered_interval: Final = lru_cache(maxsize=2000)(interval)
 
 def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> Callable[[str], Convert]:
     def of(param: str) -> Convert:
+        nothing = TokenRow(param, "", "")
+
         def convert(values: list[Any], rows: Collected) -> None:
-            rows.dates += [DateRow(param, *span) for value in values if (span := covered(value))]
+            for value in values:
+                if span := covered(value):
+                    rows.dates.append(DateRow(param, *span))
+                else:
+                    rows.tokens.append(nothing)
 
         return convert
 
@@ -307,6 +321,7 @@ def _numbers(param: str) -> Convert:
 
 def _ranges(param: str) -> Convert:
     """Make number rows of Ranges, whatever their unit."""
+    nothing = TokenRow(param, "", "")
 
     def convert(values: list[Any], rows: Collected) -> None:
         for value in values:
@@ -314,15 +329,22 @@ def _ranges(param: str) -> Convert:
             if low is not None or high is not None:
                 least = -GREATEST if low is None else to_float(low)
                 rows.numbers.append(NumberRow(param, least, GREATEST if high is None else to_float(high)))
+            else:
+                rows.tokens.append(nothing)
 
     return convert
 
 
 def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> Callable[[str], Convert]:
     def of(param: str) -> Convert:
+        nothing = TokenRow(param, "", "")
+
         def convert(values: list[Any], rows: Collected) -> None:
             for value in values:
+                before = len(rows.quantities)
                 rows.quantities += made(param, value)
+                if len(rows.quantities) == before:
+                    rows.tokens.append(nothing)
 
         return convert
 

@@ -278,6 +278,32 @@ def test_each_parameter_tells_what_has_it_from_what_lacks_it(
             assert not missing(code, "false", Rows()), f"{resource_type}.{code}"
 
 
+@pytest.mark.parametrize(
+    ("resource_type", "code", "resource"),
+    [
+        ("ServiceRequest", "occurrence", {"occurrenceTiming": {"repeat": {"frequency": 1, "period": 1}}}),
+        ("ServiceRequest", "occurrence", {"occurrenceTiming": {"code": {"text": "BID"}}}),
+        ("ServiceRequest", "occurrence", {"occurrencePeriod": {"extension": [{"url": "u", "valueCode": "unknown"}]}}),
+        ("Observation", "value-quantity", {"valueQuantity": {"unit": "mg"}}),
+        ("Observation", "value-string", {"valueString": "\u0301"}),
+        ("Condition", "onset-age", {"onsetRange": {"high": {"unit": "a"}}}),
+        ("Observation", "component-value-quantity", {"component": [{"valueQuantity": {"code": "mg"}}]}),
+        ("RiskAssessment", "probability", {"prediction": [{"probabilityRange": {"low": {"unit": "%"}}}]}),
+        ("Patient", "gender-identity", extended(f"{US_CORE}/us-core-genderIdentity", valueCodeableConcept={"id": "1"})),
+        ("Observation", "subject", {"subject": {"display": "somebody"}}),
+    ],
+)
+def test_an_element_without_anything_to_search_for_is_not_missing(
+    resource_type: str, code: str, resource: dict[str, Any], extractor: Extractor, parser: SearchParser
+) -> None:
+    rows = extractor.rows({"resourceType": resource_type, **resource})
+    for value, there in (("false", True), ("true", False)):
+        parameter = Parameter(code=code, modifier="missing", values=(value,))
+        criterion = parser.parse(resource_type, [parameter]).criterion
+        assert matches(criterion, Key(resource_type, "1"), 0, rows) == there
+    assert code not in {row.param for row in rows.orders}
+
+
 def archive(name: str) -> Path:
     path = Path(__file__).parents[4] / "shared" / "data" / name
     if not path.exists():
