@@ -18,6 +18,7 @@ from toro_core.search.indexed import COMPARTMENT
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.patience import patience
 from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import Parameter, Query
 from toro_core.search.request import Search, common, invalid_search, searched_types
@@ -82,18 +83,20 @@ class Searcher:
 
     async def search(self, caller: Caller, search: Search) -> Found:
         """Answer the first page. Raises Forbidden, InvalidSearch, TooCostly."""
-        asked = await self._asked(caller, search)
-        found, cursor = await self._page(asked.plans, None)
-        total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
+        async with patience(search.parameters):
+            asked = await self._asked(caller, search)
+            found, cursor = await self._page(asked.plans, None)
+            total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
         return await self._answer(caller, search, asked, found, cursor, total)
 
     async def follow(self, caller: Caller, search: Search, token: str) -> Found:
-        """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken."""
+        """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken, TooCostly."""
         state = await self._tokens.open(token, caller.client_id)
         if (state.kind, state.type, state.id) != ("search", search.type, _name(search.compartment)):
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
-        asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
-        found, cursor = await self._page(asked.plans, state.cursor)
+        async with patience(state.parameters):
+            asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
+            found, cursor = await self._page(asked.plans, state.cursor)
         return await self._answer(caller, search, asked, found, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,10 +25,12 @@ from toro_core.search.extract import Extractor
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.patience import patience
+from toro_core.search.plan import SearchPlan
 from toro_core.search.query import InvalidSearch, Parameter
 from toro_core.search.values import split_escaped
 from toro_core.searching import Found, Search, Searcher
-from toro_core.storage import Key, Storage, Write
+from toro_core.storage import Key, Page, Storage, Write
 from toro_core.testing.memory import MemoryStorage
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
@@ -586,6 +590,45 @@ async def test_a_search_explains_itself(world: World) -> None:
     assert "family starts with 'ames'" in text or "subject refers to Patient/ann" in text
     assert "date ge [2024-01-01T00:00:00Z, 2025-01-01T00:00:00Z)" in text
     assert "by code descending, then by its own date, else its last update ascending" in text
+
+
+class _Slow(MemoryStorage):
+    """Looks at every resource for as long as it may."""
+
+    stopped = 0
+
+    async def search(self, plan: SearchPlan) -> Page:
+        try:
+            await asyncio.sleep(0.5)
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        return await super().search(plan)
+
+
+async def test_a_search_of_many_values_is_stopped_where_it_takes_too_long(
+    extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = _Slow()
+    world = world_on(storage, extractor)
+    await world.store(*RESOURCES)
+    monkeypatch.setattr("toro_core.searching.patience", partial(patience, seconds=0.05))
+    many = "Observation?_count=1&code=1," + ",".join(map(str, range(100, 200)))
+    with pytest.raises(TooCostly, match="many values"):
+        await world.found(many)
+    assert storage.stopped == 1
+    assert len(await walk(world, "Observation?_count=1&code=1,2,3")) == 4, "a search of few values takes its time"
+    monkeypatch.undo()
+    token = (await world.found(many)).next_page_token
+    monkeypatch.setattr("toro_core.searching.patience", partial(patience, seconds=0.05))
+    with pytest.raises(TooCostly, match="many values"):
+        await world.found("Observation", token=token)
+
+
+async def test_a_time_out_of_another_kind_stays_what_it_is() -> None:
+    with pytest.raises(TimeoutError):
+        async with patience([Parameter(code="code", values=("1",) * 100)]):
+            raise TimeoutError
 
 
 @pytest.mark.parametrize(
