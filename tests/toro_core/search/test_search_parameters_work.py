@@ -1,6 +1,5 @@
 """Every supported search parameter of the published types finds what its expression says."""
 
-import gzip
 import lzma
 import re
 import tarfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from toro_core.definitions import Definitions
 from toro_core.fhirpath.branches import Branch
@@ -376,18 +376,19 @@ class Real:
 
 
 def published_examples(packed: Path, folder: str) -> Iterator[Any]:
-    with lzma.open(packed) if packed.suffix == ".xz" else gzip.open(packed) as unpacked:
-        with tarfile.open(fileobj=unpacked) as members:  # type: ignore[arg-type]
-            for member in members:
-                if member.isfile() and member.name.endswith(".json") and folder in member.name:
-                    resource = loads(members.extractfile(member).read())  # type: ignore[union-attr]
-                    entries: Any = resource.get("entry", ()) if resource["resourceType"] == "Bundle" else ()
-                    for each in (resource, *(entry["resource"] for entry in entries if "resource" in entry)):
-                        if each["resourceType"] in TYPES and "id" in each:
-                            yield each
+    with tarfile.open(packed) as members:
+        for member in members:
+            file = members.extractfile(member) if member.name.endswith(".json") and folder in member.name else None
+            if file is None:
+                continue
+            resource: Any = loads(file.read())
+            entries = resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ()
+            for each in (resource, *(entry["resource"] for entry in entries if "resource" in entry)):
+                if each.get("resourceType") in TYPES and "id" in each:
+                    yield each
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def real(
     extractor: Extractor, parser: SearchParser, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Real]:
