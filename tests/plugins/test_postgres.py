@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,32 @@ async def test_an_answer_is_durable_whatever_the_database_is_set_to(
         await storage.commit([write("a")])
         await storage.put_state("k", b"")
     assert seen == ["on", "on"]
+
+
+async def test_nothing_from_outside_ever_becomes_text_of_a_statement(
+    new_postgres: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    ask_vilely: Callable[..., Awaitable[Sequence[str]]],
+) -> None:
+    texts: set[str] = set()
+
+    def traced(original: Callable[..., Any]) -> Callable[..., Any]:
+        def spy(self: Any, query: bytes | str, *args: Any, **options: Any) -> Any:
+            texts.add(query.decode() if isinstance(query, bytes) else query)
+            return original(self, query, *args, **options)
+
+        return spy
+
+    for name in ("execute", "executemany", "copy", "stream"):
+        monkeypatch.setattr(psycopg.AsyncCursor, name, traced(getattr(psycopg.AsyncCursor, name)))
+    async with open_postgres(new_postgres()) as storage:
+        words = await ask_vilely(storage, ("x' OR 1=1; --", "NULL", "%s", "$1"))
+    assert len(texts) > 100
+    # Each is a word of its own where it would be; those that SQL or the driver has itself are looked for with their surroundings.
+    own = {"NULL": "= NULL", "%s": "'%s'"}
+    for text in texts:
+        for vile in words:
+            assert own.get(vile, vile) not in text
 
 
 async def test_a_statement_that_takes_too_long_is_stopped(new_postgres: Callable[[], str]) -> None:
