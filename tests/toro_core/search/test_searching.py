@@ -30,7 +30,7 @@ from toro_core.search.plan import SearchPlan
 from toro_core.search.query import InvalidSearch, Parameter
 from toro_core.search.values import split_escaped
 from toro_core.searching import Found, Search, Searcher
-from toro_core.storage import Key, Page, Storage, Write
+from toro_core.storage import Key, Page, Storage, Stored, Write
 from toro_core.testing.memory import MemoryStorage
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
@@ -590,6 +590,32 @@ async def test_a_search_explains_itself(world: World) -> None:
     assert "family starts with 'ames'" in text or "subject refers to Patient/ann" in text
     assert "date ge [2024-01-01T00:00:00Z, 2025-01-01T00:00:00Z)" in text
     assert "by code descending, then by its own date, else its last update ascending" in text
+
+
+class _Counting(MemoryStorage):
+    """Counts the bytes that are read to be included."""
+
+    bytes_read = 0
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        found = await super().read_many(keys)
+        self.bytes_read += sum(len(stored.json) for stored in found if stored is not None)
+        return found
+
+
+async def test_little_more_is_read_than_a_page_takes_in(extractor: Extractor) -> None:
+    storage = _Counting()
+    world = world_on(storage, extractor)
+    names = [f"p{n}" for n in range(150)]
+    large: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": name, "contact": [{"name": {"text": "x" * 200_000}}]} for name in names
+    ]
+    await world.store(*large, *(observation(f"o-{name}", f"Patient/{name}", "laboratory") for name in names))
+    found = await world.found("Observation?_count=150&_include=Observation:patient")
+    assert sum(len(stored.json) for stored in (*found.matches, *found.included)) < 4 << 20
+    assert len(found.included) > 10
+    assert storage.bytes_read < 8 << 20
+    assert any("Not everything" in issue.diagnostics for issue in found.issues)
 
 
 class _Slow(MemoryStorage):
