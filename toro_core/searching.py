@@ -21,8 +21,9 @@ from toro_core.search.parse import SearchParser
 from toro_core.search.patience import patience
 from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import Parameter, Query
-from toro_core.search.request import Search, common, invalid_search, searched_types
+from toro_core.search.request import Found, Search, common, invalid_search, searched_types
 from toro_core.search.subset import Subset
+from toro_core.search.trail import Place
 from toro_core.storage import Key, Storage, Stored
 
 __all__ = ["Found", "Search", "Searcher"]
@@ -32,18 +33,6 @@ _MATCH_BYTES: Final = 2_000_000
 """What the matches of a page may have where others are included beside them."""
 _COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One page of a search: matches, then what is included beside them."""
-
-    matches: Sequence[Stored]
-    included: Sequence[Stored]
-    next_page_token: str
-    total: int | None
-    issues: tuple[Issue, ...]
-    applied: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +76,7 @@ class Searcher:
             asked = await self._asked(caller, search)
             found, cursor = await self._page(asked.plans, None)
             total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
-        return await self._answer(caller, search, asked, found, cursor, total)
+        return await self._answer(caller, search, asked, found, Place(), cursor, total)
 
     async def follow(self, caller: Caller, search: Search, token: str) -> Found:
         """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken, TooCostly."""
@@ -96,8 +85,9 @@ class Searcher:
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
         async with patience(state.parameters):
             asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
-            found, cursor = await self._page(asked.plans, state.cursor)
-        return await self._answer(caller, search, asked, found, cursor, None)
+            found, cursor = await self._page(asked.plans, state.cursor or None)
+        place = Place(cursor=state.cursor, trail=state.trail)
+        return await self._answer(caller, search, asked, found, place, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:
         """Say what a search does, in words and in the storage's own, to who may read and search everything.
@@ -183,6 +173,7 @@ class Searcher:
         search: Search,
         asked: _Asked,
         found: Sequence[Stored],
+        place: Place,
         cursor: Cursor | None,
         total: int | None,
     ) -> Found:
@@ -193,7 +184,8 @@ class Searcher:
         return Found(
             matches=self._shown(query, found),
             included=self._shown(replace(query, elements=()), included) if included else (),
-            next_page_token=await self._following(caller, search, asked, cursor),
+            next_page_token=await self._token(caller, search, asked, None if cursor is None else place.onward(cursor)),
+            previous_page_token=await self._token(caller, search, asked, place.back()),
             total=total,
             issues=(*asked.issues, *issues),
             applied=asked.applied,
@@ -218,15 +210,16 @@ class Searcher:
             return resources
         return [stored._replace(json=subset(stored.json)) for stored in resources]
 
-    async def _following(self, caller: Caller, search: Search, asked: _Asked, cursor: Cursor | None) -> str:
-        if cursor is None:
+    async def _token(self, caller: Caller, search: Search, asked: _Asked, place: Place | None) -> str:
+        if place is None:
             return ""
         state = PageState(
             kind="search",
             type=search.type,
             id=_name(search.compartment),
             parameters=asked.applied,
-            cursor=cursor,
+            cursor=place.cursor,
+            trail=place.trail,
             client=caller.client_id,
         )
         return await self._tokens.seal(state)

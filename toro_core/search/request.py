@@ -1,4 +1,4 @@
-"""What is searched: one type, a patient's compartment, several types."""
+"""What is searched: one type, a patient's compartment, several types; and a page of what is found."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from toro_core.definitions import Definitions
 from toro_core.errors import Issue
 from toro_core.search.filters import ClauseOf
 from toro_core.search.query import InvalidSearch, Parameter, Query
-from toro_core.storage import Key
+from toro_core.storage import Key, Stored
 
-__all__ = ["Search", "common", "invalid_search", "searched_types"]
+__all__ = ["Found", "Search", "common", "invalid_search", "searched_types"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,19 @@ class Search:
     lenient: bool = False
     readable: frozenset[str] | None = None
     searchable: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One page of a search: matches, then what is included beside them, and the tokens of the pages beside it, "" for none."""
+
+    matches: Sequence[Stored]
+    included: Sequence[Stored]
+    next_page_token: str
+    previous_page_token: str
+    total: int | None
+    issues: tuple[Issue, ...]
+    applied: tuple[Parameter, ...]
 
 
 def searched_types(

@@ -424,6 +424,49 @@ async def walk(world: World, query: str, *scopes: str) -> list[str]:
     return names
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Observation?_count=1&_sort=-date",
+        "Observation?_count=1&_sort=code,-_id",
+        "Patient/ann/*?_count=2",
+        "?_type=Organization,Patient&_count=2",
+    ],
+)
+async def test_pages_are_walked_back_the_way_they_came(query: str, world: World) -> None:
+    path = query.partition("?")[0]
+    pages = [await world.found(query)]
+    assert pages[0].previous_page_token == ""
+    while pages[-1].next_page_token:
+        pages.append(await world.found(path, token=pages[-1].next_page_token))
+    assert len(pages) > 2
+    page = pages[-1]
+    for expected in reversed(pages[:-1]):
+        page = await world.found(path, token=page.previous_page_token)
+        assert [stored.key for stored in page.matches] == [stored.key for stored in expected.matches]
+        assert page.applied == expected.applied
+    assert page.previous_page_token == ""
+    again = await world.found(path, token=page.next_page_token)
+    assert [stored.key for stored in again.matches] == [stored.key for stored in pages[1].matches]
+
+
+async def test_from_a_page_gone_back_to_a_walk_meets_every_resource_once_while_others_are_written(world: World) -> None:
+    steady = [observation(f"s{n:02}", "Patient/cat", "laboratory", code=f"{n % 3}") for n in range(20)]
+    await world.store(*steady)
+    page = first = await world.found("Observation?patient=cat&_sort=code&_count=4")
+    for _ in range(3):
+        page = await world.found("Observation", token=page.next_page_token)
+    for turn in range(2):
+        await world.store(observation(f"new{turn}", "Patient/cat", "laboratory", code=f"{turn}"))
+        page = await world.found("Observation", token=page.previous_page_token)
+    seen = [stored.key.id for stored in (*first.matches, *page.matches)]
+    while page.next_page_token:
+        await world.store(observation(f"new{len(seen)}", "Patient/cat", "laboratory", code="1"), steady[len(seen) % 20])
+        page = await world.found("Observation", token=page.next_page_token)
+        seen += [stored.key.id for stored in page.matches]
+    assert sorted(id_ for id_ in seen if id_.startswith("s")) == [f"s{n:02}" for n in range(20)]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
 async def test_a_compartment_is_searched_by_type_or_whole(count: int, world: World) -> None:
     assert sorted(await walk(world, f"Patient/ann/Observation?_count={count}")) == ["Observation/o1", "Observation/o2"]
