@@ -14,15 +14,18 @@ from typing import Final
 from toro_core.search.plan import AllOf, AnyOf, Chain, Criterion, Has, Not
 from toro_core.storage import Rows
 from toro_ndjson.catalog import Catalog
-from toro_ndjson.matching import EVERYTHING, filtered, has_joins, narrowed, params, split
+from toro_ndjson.matching import EVERYTHING, filtered, has_joins, narrowed, params, size, split
 from toro_ndjson.versions import Head
 
 __all__ = ["Finder"]
 
 _INLINE: Final = 200
 """Resources that are looked at without a thread."""
+_ASKED: Final = 20_000
+"""What may be asked of them all without a thread."""
 _PIECE: Final = 2_000
-"""Resources after which a cancelled caller is noticed."""
+"""Resources after which a cancelled caller is noticed, fewer where much is asked of each."""
+_PIECE_ASKED: Final = 100_000
 _FEW: Final = 2_000
 """Targets up to which a chain goes by the postings of each."""
 
@@ -63,12 +66,14 @@ class Finder:
     async def _filtered(self, criterion: Criterion, among: Sequence[Head]) -> Sequence[Head]:
         if criterion == EVERYTHING:
             return among
-        if len(among) <= _INLINE:
+        asked = size(criterion)
+        if len(among) <= _INLINE and len(among) * asked <= _ASKED:
             return filtered(self._catalog.rows, criterion, among)
         loop = asyncio.get_running_loop()
+        piece = max(min(_PIECE, _PIECE_ASKED // asked), 1)
         found: list[Head] = []
-        for start in range(0, len(among), _PIECE):
-            work = partial(filtered, self._catalog.rows, criterion, among[start : start + _PIECE])
+        for start in range(0, len(among), piece):
+            work = partial(filtered, self._catalog.rows, criterion, among[start : start + piece])
             found += await loop.run_in_executor(self._threads, work)
         return found
 

@@ -30,7 +30,7 @@ from toro_ndjson.catalog import Catalog
 from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
-__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "split"]
+__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "size", "split"]
 
 EVERYTHING: Final = AllOf(())
 _KIND_OF: Final[dict[type, str]] = {
@@ -90,6 +90,11 @@ def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) ->
         return list(heads)
     read = rows.some(len(heads), params(criterion), frozenset(_kinds(criterion)))
     return [head for head in heads if matches(criterion, head.version.key, head.version.at, read(head.rows))]
+
+
+def size(criterion: Criterion) -> int:
+    """Count what a resource may be asked."""
+    return sum(1 for _ in _params(criterion)) or 1
 
 
 def params(criterion: Criterion) -> frozenset[str]:
