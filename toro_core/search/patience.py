@@ -14,7 +14,7 @@ __all__ = ["FEW", "SECONDS", "patience"]
 
 FEW: Final = 20
 """Values up to which a search takes as long as its caller waits."""
-SECONDS: Final = 4.0
+SECONDS: Final = 3.0
 
 
 @asynccontextmanager

@@ -705,6 +705,7 @@ async def test_a_time_out_of_another_kind_stays_what_it_is() -> None:
     [
         "Patient?name=" + "%25_'\"\\(.*)%2B" * 100,
         "Patient?name=(a%2B)%2B%24",
+        "Patient?name:contains=" + "%EF%B7%BA" * 100_000,
         "Patient?name:contains=%00",
         "Patient?identifier=" + ",".join(str(number) for number in range(9999)),
         "Patient?_count=99999999999999999999999",
