@@ -10,7 +10,7 @@ import pytest
 
 from toro_core.errors import StorageBusy, StorageError, TooCostly, Unsupported
 from toro_core.plugins import open_storage, upkeep
-from toro_core.search.plan import AllOf, AnyOf, Compartment, SearchPlan, SortKey, Text, Token, Uri
+from toro_core.search.plan import AllOf, AnyOf, Compartment, LastUpdated, SearchPlan, SortKey, Text, Token, Uri
 from toro_core.storage import (
     DateRow,
     Explains,
@@ -154,6 +154,14 @@ async def test_a_statement_that_takes_too_long_is_stopped(new_postgres: Callable
         with pytest.raises(TooCostly, match="statement_timeout"):
             await storage.count(SearchPlan(type=TYPE, criterion=AllOf((AnyOf(texts),))))
         assert (await storage.read(key("r1"))).version == 1
+
+
+async def test_a_statement_too_large_for_postgresql_is_too_costly(new_postgres: Callable[[], str]) -> None:
+    many = AnyOf(tuple(LastUpdated(prefix="eq", low=n, high=n + 1) for n in range(10_000)))
+    async with open_postgres(new_postgres()) as storage:
+        await storage.commit([write("a")])
+        with pytest.raises(TooCostly, match="too large for one statement"):
+            await storage.search(SearchPlan(type=TYPE, criterion=many))
 
 
 async def test_more_values_than_a_statement_takes_are_too_costly(new_postgres: Callable[[], str]) -> None:

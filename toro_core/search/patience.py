@@ -10,20 +10,23 @@ from typing import Final
 from toro_core.errors import TooCostly
 from toro_core.search.query import Parameter
 
-__all__ = ["FEW", "SECONDS", "patience"]
+__all__ = ["patience"]
 
-FEW: Final = 20
+_SECONDS: Final = 3.0
+_FEW: Final = 20
 """Values up to which a search takes as long as its caller waits."""
-SECONDS: Final = 3.0
+_NEAR: Final = 2
+"""The same of references that a chain follows."""
 
 
 @asynccontextmanager
-async def patience(parameters: Sequence[Parameter], *, seconds: float = SECONDS) -> AsyncIterator[None]:
-    """Stop a search with many values after a while: what no list leads to is tested value by value, resource by resource.
+async def patience(parameters: Sequence[Parameter], *, seconds: float = _SECONDS) -> AsyncIterator[None]:
+    """Stop a search with many values or a long chain after a while: what no list leads to is tested one by one.
 
     Raises TooCostly.
     """
-    if sum(len(parameter.values) for parameter in parameters) <= FEW:
+    values = sum(len(parameter.values) for parameter in parameters)
+    if values <= _FEW and max(map(_links, parameters), default=0) <= _NEAR:
         yield
         return
     try:
@@ -32,7 +35,11 @@ async def patience(parameters: Sequence[Parameter], *, seconds: float = SECONDS)
     except TimeoutError:
         if not limit.expired():
             raise
-        text = (
-            "The search has many values and takes too long; ask for fewer at once, or for something rarer beside them."
-        )
+        text = "The search has many values or a long chain and takes too long; ask for less at once, or for something rarer."
         raise TooCostly(text) from None
+
+
+def _links(parameter: Parameter) -> int:
+    """Count the references that a parameter follows."""
+    name = f"{parameter.code}:{parameter.modifier}"
+    return name.count(".") + name.count("_has:")

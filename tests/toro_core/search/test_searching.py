@@ -685,7 +685,9 @@ async def test_a_search_of_many_values_is_stopped_where_it_takes_too_long(
     many = "Observation?_count=1&code=1," + ",".join(map(str, range(100, 200)))
     with pytest.raises(TooCostly, match="many values"):
         await world.found(many)
-    assert storage.stopped == 1
+    with pytest.raises(TooCostly, match="long chain"):
+        await world.found("Observation?patient.organization.partof.name=x")
+    assert storage.stopped == 2
     assert len(await walk(world, "Observation?_count=1&code=1,2,3")) == 4, "a search of few values takes its time"
     monkeypatch.undo()
     token = (await world.found(many)).next_page_token
