@@ -37,7 +37,7 @@ class Found:
     matches: Sequence[Stored]
     included: Sequence[Stored]
     next_page_token: str
-    previous_page_token: str
+    previous_page_token: str = ""
     total: int | None
     issues: tuple[Issue, ...]
     applied: tuple[Parameter, ...]
