@@ -37,6 +37,7 @@ def search_answer(found: Found, max_bytes: int) -> SearchResourcesResponse:
     """Render a page for the wire; a resource larger than `max_bytes` comes without its JSON."""
     answer = SearchResourcesResponse(
         next_page_token=found.next_page_token,
+        previous_page_token=found.previous_page_token,
         issues=[issue_message(issue) for issue in found.issues],
         applied=[SearchParameter(code=one.code, modifier=one.modifier, values=one.values) for one in found.applied],
     )

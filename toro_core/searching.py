@@ -18,10 +18,12 @@ from toro_core.search.indexed import COMPARTMENT
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageState, PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.patience import patience
 from toro_core.search.plan import Compartment, Criterion, Cursor, SearchPlan
 from toro_core.search.query import Parameter, Query
-from toro_core.search.request import Search, invalid_search, searched_types
+from toro_core.search.request import Found, Search, common, invalid_search, searched_types
 from toro_core.search.subset import Subset
+from toro_core.search.trail import Place
 from toro_core.storage import Key, Storage, Stored
 
 __all__ = ["Found", "Search", "Searcher"]
@@ -31,18 +33,6 @@ _MATCH_BYTES: Final = 2_000_000
 """What the matches of a page may have where others are included beside them."""
 _COUNTED: Final = 1_001
 """A total is given unasked where it is below this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One page of a search: matches, then what is included beside them."""
-
-    matches: Sequence[Stored]
-    included: Sequence[Stored]
-    next_page_token: str
-    total: int | None
-    issues: tuple[Issue, ...]
-    applied: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +72,22 @@ class Searcher:
 
     async def search(self, caller: Caller, search: Search) -> Found:
         """Answer the first page. Raises Forbidden, InvalidSearch, TooCostly."""
-        asked = await self._asked(caller, search)
-        found, cursor = await self._page(asked.plans, None)
-        total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
-        return await self._answer(caller, search, asked, found, cursor, total)
+        async with patience(search.parameters):
+            asked = await self._asked(caller, search)
+            found, cursor = await self._page(asked.plans, None)
+            total = None if self._hides(caller, asked) else await self._total(asked, len(found), cursor)
+        return await self._answer(caller, search, asked, found, Place(), cursor, total)
 
     async def follow(self, caller: Caller, search: Search, token: str) -> Found:
-        """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken."""
+        """Answer the page a token names; the grants count as they are now. Raises Forbidden, InvalidPageToken, TooCostly."""
         state = await self._tokens.open(token, caller.client_id)
         if (state.kind, state.type, state.id) != ("search", search.type, _name(search.compartment)):
             raise InvalidPageToken("The page token belongs to another request; follow the links as they were given.")
-        asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
-        found, cursor = await self._page(asked.plans, state.cursor)
-        return await self._answer(caller, search, asked, found, cursor, None)
+        async with patience(state.parameters):
+            asked = await self._asked(caller, replace(search, parameters=state.parameters, lenient=False))
+            found, cursor = await self._page(asked.plans, state.cursor or None)
+        place = Place(cursor=state.cursor, trail=state.trail)
+        return await self._answer(caller, search, asked, found, place, cursor, None)
 
     async def explain(self, caller: Caller, search: Search) -> str:
         """Say what a search does, in words and in the storage's own, to who may read and search everything.
@@ -110,21 +103,27 @@ class Searcher:
         def clause_of(resource_type: str) -> Criterion | None:
             return self._access.visible(caller, resource_type)
 
+        def parsed(given: Sequence[Parameter], lenient: bool) -> list[Query]:
+            several = types if len(types) > 1 else ()
+            return [
+                self._parser.parse(name, given, lenient=lenient, clause_of=clause_of, types=several) for name in types
+            ]
+
         types, rest, issues = searched_types(search, self._definitions, clause_of)
-        plans, queries = [], []
-        for resource_type in types:
-            decision = self._access.decide(caller, resource_type, "s")
-            query = self._parser.parse(
-                resource_type,
-                rest,
-                lenient=search.lenient,
-                clause_of=clause_of,
-            )
-            plans.append(await self._plan(query, decision, search.compartment, len(types)))
-            queries.append(query)
+        decisions = [self._access.decide(caller, resource_type, "s") for resource_type in types]
+        queries = parsed(rest, search.lenient)
+        applied = common(queries)
+        if any(len(query.applied) > len(applied) for query in queries):
+            # What one type ignores is applied to none, so that links, later pages and issues say the same of all.
+            issues = [*issues, *(issue for query in queries for issue in query.issues)]
+            queries = parsed(applied, False)
+        plans = [
+            await self._plan(query, decision, search.compartment, len(types))
+            for query, decision in zip(queries, decisions, strict=True)
+        ]
         named = tuple(parameter for parameter in search.parameters if parameter.code == "_type")
         notes = dict.fromkeys([*issues, *(issue for query in queries for issue in query.issues)])
-        return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *queries[0].applied), issues=tuple(notes))
+        return _Asked(plans=tuple(plans), query=queries[0], applied=(*named, *applied), issues=tuple(notes))
 
     async def _plan(self, query: Query, decision: Decision, compartment: Key | None, types: int) -> SearchPlan:
         criteria = [query.criterion, decision.clause]
@@ -174,6 +173,7 @@ class Searcher:
         search: Search,
         asked: _Asked,
         found: Sequence[Stored],
+        place: Place,
         cursor: Cursor | None,
         total: int | None,
     ) -> Found:
@@ -184,7 +184,8 @@ class Searcher:
         return Found(
             matches=self._shown(query, found),
             included=self._shown(replace(query, elements=()), included) if included else (),
-            next_page_token=await self._following(caller, search, asked, cursor),
+            next_page_token=await self._token(caller, search, asked, None if cursor is None else place.onward(cursor)),
+            previous_page_token=await self._token(caller, search, asked, place.back()),
             total=total,
             issues=(*asked.issues, *issues),
             applied=asked.applied,
@@ -209,22 +210,23 @@ class Searcher:
             return resources
         return [stored._replace(json=subset(stored.json)) for stored in resources]
 
-    async def _following(self, caller: Caller, search: Search, asked: _Asked, cursor: Cursor | None) -> str:
-        if cursor is None:
+    async def _token(self, caller: Caller, search: Search, asked: _Asked, place: Place | None) -> str:
+        if place is None:
             return ""
         state = PageState(
             kind="search",
             type=search.type,
             id=_name(search.compartment),
             parameters=asked.applied,
-            cursor=cursor,
+            cursor=place.cursor,
+            trail=place.trail,
             client=caller.client_id,
         )
         return await self._tokens.seal(state)
 
     async def _total(self, asked: _Asked, on_page: int, cursor: Cursor | None) -> int | None:
         query, plans = asked.query, asked.plans
-        if query.total == "none":
+        if query.total == "none" and query.summary != "count":
             return None
         if cursor is None and plans[0].limit:
             return on_page

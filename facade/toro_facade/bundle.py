@@ -16,7 +16,7 @@ from toro_facade.outcome import outcome
 
 __all__ = ["Link", "history", "searchset", "version_of"]
 
-Link: TypeAlias = tuple[Literal["self", "first", "next"], str]
+Link: TypeAlias = tuple[Literal["self", "first", "previous", "next"], str]
 """Relation and absolute URL."""
 
 _encode = msgspec.json.encode

@@ -102,6 +102,8 @@ def _links(exchange: Exchange, url: str, found: SearchResourcesResponse) -> list
     applied = "&".join(joined(parameter) for parameter in found.applied)
     start = exchange.link(f"{url}?{applied}" if applied else url)
     links: list[Link] = [("self", start), ("first", start)]
+    if found.previous_page_token:
+        links.append(("previous", exchange.link(f"{url}?_page={quoted(found.previous_page_token)}")))
     if found.next_page_token:
         links.append(("next", exchange.link(f"{url}?_page={quoted(found.next_page_token)}")))
     return links

@@ -16,7 +16,7 @@ from toro_core.search.plan import AllOf, Chain, Criterion, Has, SearchPlan, Sort
 from toro_ndjson.catalog import Catalog
 from toro_ndjson.columns import VALUED, column_name
 from toro_ndjson.joins import Joined, joins, stands
-from toro_ndjson.matching import EVERYTHING, has_joins, narrowed, params
+from toro_ndjson.matching import EVERYTHING, has_joins, narrowed, params, questions
 from toro_ndjson.ordered import Entry
 from toro_ndjson.orders import NO_LIMITS, order_name
 from toro_ndjson.parts import needed, sieve
@@ -30,7 +30,8 @@ __all__ = ["Finder"]
 _SMALL: Final = 100
 """Resources that are all judged and put in order, rather than gone along an order for."""
 _PIECE: Final = 1_000
-"""Resources after which a cancelled caller is noticed."""
+"""Resources after which a cancelled caller is noticed, fewer where much is asked of each."""
+_PIECE_ASKED: Final = 100_000
 _TRIES: Final = 3
 """How often chains are followed again because something was written meanwhile."""
 
@@ -157,12 +158,13 @@ class Finder:
             _, joined = await self._taken_apart(type_, criterion, *orders, everything=True)
         heads, parts, enough = listed(sieve(self._catalog, type_, criterion, joined, many=True))
         loop = asyncio.get_running_loop()
+        pace = max(min(_PIECE, _PIECE_ASKED // questions(criterion)), 1)
         found: list[Head] = []
         looked = 0
         with self._catalog.replaced() as replaced:
             while looked < len(heads) and (enough is None or len(found) < enough):
-                piece = heads[looked : looked + _PIECE]
-                looked += _PIECE
+                piece = heads[looked : looked + pace]
+                looked += pace
                 found += await loop.run_in_executor(self._threads, passing, parts, piece)
         # What was replaced meanwhile was no longer found where it was looked for.
         lost = set(replaced).intersection(heads[:looked]).difference(found) if replaced else ()

@@ -31,7 +31,7 @@ from toro_ndjson.catalog import Catalog
 from toro_ndjson.rows import RowsReader
 from toro_ndjson.versions import Head
 
-__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "reading"]
+__all__ = ["EVERYTHING", "Heads", "filtered", "has_joins", "narrowed", "params", "questions", "reading"]
 
 EVERYTHING: Final = AllOf(())
 _KIND_OF: Final[dict[type, str]] = {
@@ -96,6 +96,11 @@ def filtered(rows: RowsReader, criterion: Criterion, heads: Collection[Head]) ->
 def reading(rows: RowsReader, criterion: Criterion) -> Callable[[bytes | None], Rows]:
     """Return what reads of many resources the rows that a criterion looks at."""
     return rows.asked(params(criterion), frozenset(_kinds(criterion)))
+
+
+def questions(criterion: Criterion) -> int:
+    """Count what a resource may be asked."""
+    return sum(1 for _ in _params(criterion)) or 1
 
 
 def params(criterion: Criterion) -> frozenset[str]:

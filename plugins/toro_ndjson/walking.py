@@ -19,6 +19,8 @@ INLINE: Final = 20_000
 """What judging may cost, in tests of membership, before others get their turn: some milliseconds."""
 _TURNS: Final = 20
 _PIECE: Final = 250
+_DEAR: Final = 400
+"""What judging one resource may cost here: with more, a piece would keep others waiting."""
 
 
 def _anything(_: Head) -> bool:
@@ -53,6 +55,8 @@ async def along(
     plan: SearchPlan, parts: Sequence[Part], walk: Iterator[list[Entry]], budget: Budget
 ) -> list[Head] | None:
     """Return the first of a walk for which all parts hold, a page and one more; None where that costs too much."""
+    if _dear(parts):
+        return None
     (first, first_cost), *others = [(part.holds, part.cost) for part in parts] or [(_anything, 0)]
     limit, single = plan.limit, len(plan.sort) == 1
     found: list[Head] = []
@@ -81,6 +85,8 @@ async def judged(
     parts: Sequence[Part], heads: Iterable[Head], at_most: int | None, budget: Budget
 ) -> list[Head] | None:
     """Return those for which all parts hold, each once, or so many; None where that costs too much."""
+    if _dear(parts):
+        return None
     tests = [(part.holds, part.cost) for part in parts]
     some = iter(heads)
     found: dict[Head, None] = {}
@@ -98,3 +104,7 @@ async def judged(
         if not await budget.spend(spent):
             return None
     return list(found)
+
+
+def _dear(parts: Sequence[Part]) -> bool:
+    return sum(part.cost for part in parts) > _DEAR

@@ -16,6 +16,7 @@ _CLASSES: dict[str, tuple[type[StorageError], str]] = {
     "3D": (StorageBusy, "the database does not exist; create it, or look at the storage URL"),
     "40": (StorageBusy, "PostgreSQL rolled the transaction back again and again; try again"),
     "53": (StorageBusy, "PostgreSQL has not enough resources; look at its connections and memory"),
+    "54": (TooCostly, "the search is too large for one statement; ask for fewer alternatives at once"),
     "55": (StorageBusy, "PostgreSQL could not lock what it needed; try again"),
     "57": (StorageBusy, "PostgreSQL was stopped, or is starting; try again"),
     "58": (StorageBusy, "PostgreSQL could not use its files; look at its log"),

@@ -23,6 +23,7 @@ class Reader(Names):
         """Take a connection and add functions to its SQL."""
         super().__init__(connection)
         self._predicates: list[Predicate] = []
+        self._asked: tuple[bytes, Blob] | None = None
         self.failure: sqlite3.Error | None = None
         """Why a predicate failed: SQLite says only that one did."""
         connection.create_function("holds", 2, self._holds)
@@ -42,7 +43,12 @@ class Reader(Names):
 
     def _holds(self, number: int, blob: bytes | None) -> bool:
         try:
-            return blob is not None and self._predicates[number](decode(blob))
+            if blob is None:
+                return False
+            # What may hold is asked of one resource one after the other.
+            if self._asked is None or self._asked[0] != blob:
+                self._asked = blob, decode(blob)
+            return self._predicates[number](self._asked[1])
         except sqlite3.Error as error:
             self.failure = error
             raise

@@ -89,6 +89,13 @@ async def test_a_search_reaches_the_core_split_and_comes_back_as_a_bundle(
     assert _parameters(transport) == []
 
 
+async def test_a_page_links_to_the_one_before_it(client: httpx.AsyncClient, transport: Any) -> None:
+    transport.answers["SearchResources"] = SearchResourcesResponse(previous_page_token="ba/ck=", next_page_token="on")
+    links = (await client.get("/fhir/Patient?_page=here")).json()["link"]
+    assert [link["relation"] for link in links] == ["self", "first", "previous", "next"]
+    assert links[2]["url"] == "https://fhir.example.org/fhir/Patient?_page=ba/ck%3D"
+
+
 async def test_a_form_adds_its_parameters_to_those_of_the_url(client: httpx.AsyncClient, transport: Any) -> None:
     answer = await client.post(
         "/fhir/Patient/_search?active=true",

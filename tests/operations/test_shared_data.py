@@ -1,6 +1,7 @@
-"""`toro import` loses nothing of the shared sample data: counted by type, and compared digit for digit.
+"""`toro import` loses nothing of the shared sample data, compared digit for digit, and searches of it answer known counts.
 
-The comparison reads JSON with the standard library and keeps numbers as text and members in order.
+The comparison reads JSON with the standard library and keeps numbers as text and members in order. The counts were taken once by
+plain look-ups in the files, without anything of the project.
 """
 
 from __future__ import annotations
@@ -16,12 +17,77 @@ from typing import Any
 
 import pytest
 
+from toro_core.access import Access
+from toro_core.auth.scopes import grants_of
+from toro_core.caller import Caller
+from toro_core.definitions import load
 from toro_core.plugins import open_storage
+from toro_core.search.extract import Extractor
+from toro_core.search.paging import PageTokens
+from toro_core.search.parse import SearchParser
+from toro_core.search.url import parse_query
+from toro_core.searching import Search, Searcher
 from toro_core.storage import Key
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 CURATED = SHARED / "data" / "curated.tar.xz"
 REFERENCE = SHARED / "spec" / "reference-data"
+
+IN_CURATED = {
+    "Patient?gender=female": 123,
+    "Patient?gender:not=female": 109,
+    "Patient?birthdate=lt1950": 44,
+    "Patient?birthdate=1970,1971": 5,
+    "Patient?race=urn:oid:2.16.840.1.113883.6.238|2106-3": 138,
+    "Patient?deceased=true": 18,
+    "Patient?name=b": 31,
+    "Patient?address-state:exact=MA": 172,
+    "Patient?_has:Condition:patient:clinical-status=active": 202,
+    "Observation?code=http://loinc.org|8867-4": 1016,
+    "Observation?category=laboratory&status=final": 5498,
+    "Observation?date=ge2019-06&date=lt2020-02-29": 476,
+    "Observation?date=2020": 659,
+    "Observation?component-code-value-quantity=http://loinc.org|8480-6$ge140": 222,
+    "Observation?combo-code=8462-4": 1082,
+    "Observation?code=8302-2&value-quantity=gt1.7|http://unitsofmeasure.org|m": 367,
+    "Observation?code=8867-4&patient.gender=female": 718,
+    "Observation?value-quantity:missing=true": 11271,
+    "Observation?code:text=body": 3204,
+    "Condition?clinical-status=active,recurrence": 670,
+    "Condition?onset-date=sa2015": 402,
+    "Encounter?class=AMB": 2825,
+    "Encounter?date=2019": 97,
+    "Immunization?status=completed&date=ge2018": 1421,
+    "MedicationRequest?status=active&intent=order": 924,
+    "DiagnosticReport?category=LAB": 736,
+    "DocumentReference?status=current&type=http://loinc.org|34117-2": 30,
+    "ServiceRequest?patient.birthdate=ge1990": 22,
+    "Practitioner?_has:Encounter:practitioner:class=AMB": 103,
+}
+IN_REFERENCE = {
+    "Patient?gender=female": 1,
+    "Patient?gender:not=female": 3,
+    "Patient?birthdate=lt1950": 2,
+    "Patient?race=urn:oid:2.16.840.1.113883.6.238|2106-3": 2,
+    "Patient?deceased=true": 1,
+    "Patient?name=b": 2,
+    "Patient?address-state:exact=MA": 2,
+    "Patient?_has:Condition:patient:clinical-status=active": 2,
+    "Observation?code=http://loinc.org|8867-4": 3,
+    "Observation?category=laboratory&status=final": 12,
+    "Observation?date=ge2019-06&date=lt2020-02-29": 3,
+    "Observation?date=2020": 5,
+    "Observation?combo-code=8462-4": 4,
+    "Observation?value-quantity:missing=true": 171,
+    "Observation?code:text=body": 12,
+    "Condition?clinical-status=active,recurrence": 9,
+    "Condition?onset-date=sa2015": 4,
+    "Encounter?class=AMB": 177,
+    "Encounter?date=2019": 1,
+    "MedicationRequest?status=active&intent=order": 2,
+    "DiagnosticReport?category=LAB": 2,
+    "Practitioner?_has:Encounter:practitioner:class=AMB": 5,
+}
 
 
 def exactly(text: str | bytes) -> Any:
@@ -60,6 +126,21 @@ async def compare(storage_url: str, sources: Iterable[Any]) -> Counter[str]:
     return counted
 
 
+async def totals(storage_url: str, searches: Iterable[str]) -> dict[str, int | None]:
+    """Ask for nothing but totals."""
+    extractor = Extractor(load(), [])
+    parser = SearchParser(extractor)
+    caller = Caller(client_id="me", grants=grants_of(("system/*.rs",)))
+    found = {}
+    async with open_storage(storage_url) as storage:
+        searcher = Searcher(storage, extractor, parser, Access(parser.constraint), PageTokens(storage), page_size=50)
+        for search in searches:
+            type_, _, query = search.partition("?")
+            asked = Search(type=type_, parameters=parse_query(f"{query}&_summary=count"))
+            found[search] = (await searcher.search(caller, asked)).total
+    return found
+
+
 def printed(output: str) -> dict[str, int]:
     """Read the counts a command prints: a number and a type a line."""
     lines = (line.split() for line in output.splitlines())
@@ -67,7 +148,7 @@ def printed(output: str) -> dict[str, int]:
 
 
 @pytest.mark.skipif(not CURATED.is_file(), reason="the shared sample data is not there")
-async def test_the_curated_data_is_imported_without_loss(place: Any, tmp_path: Path) -> None:
+async def test_the_curated_data_is_imported_without_loss_and_answers_known_counts(place: Any, tmp_path: Path) -> None:
     with tarfile.open(CURATED) as archive:
         archive.extractall(tmp_path, filter="data")
     done = place.toro("import", tmp_path / "curated")
@@ -82,16 +163,18 @@ async def test_the_curated_data_is_imported_without_loss(place: Any, tmp_path: P
     counted = await compare(place.storage, sources())
     assert counted.total() == 45_232
     assert printed(done.stdout) == counted
+    assert await totals(place.storage, IN_CURATED) == IN_CURATED
 
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the shared reference data is not there")
-async def test_the_reference_data_is_imported_without_loss(place: Any) -> None:
+async def test_the_reference_data_is_imported_without_loss_and_answers_known_counts(place: Any) -> None:
     done = place.toro("import", REFERENCE)
     assert done.returncode == 0, done.stderr
     sources = [source for path in sorted(REFERENCE.glob("*.json")) for source in entries(exactly(path.read_bytes()))]
     counted = await compare(place.storage, sources)
     assert counted.total() == 749
     assert printed(done.stdout) == counted
+    assert await totals(place.storage, IN_REFERENCE) == IN_REFERENCE
 
 
 def entries(document: Any) -> list[Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from toro_core.search.plan import (
     AllOf,
     AnyOf,
     Compartment,
+    LastUpdated,
     Number,
     Period,
     Quantity,
@@ -133,6 +134,32 @@ async def test_an_answer_is_durable_whatever_the_database_is_set_to(
     assert seen == ["on", "on"]
 
 
+async def test_nothing_from_outside_ever_becomes_text_of_a_statement(
+    new_postgres: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    ask_vilely: Callable[..., Awaitable[Sequence[str]]],
+) -> None:
+    texts: set[str] = set()
+
+    def traced(original: Callable[..., Any]) -> Callable[..., Any]:
+        def spy(self: Any, query: bytes | str, *args: Any, **options: Any) -> Any:
+            texts.add(query.decode() if isinstance(query, bytes) else query)
+            return original(self, query, *args, **options)
+
+        return spy
+
+    for name in ("execute", "executemany", "copy", "stream"):
+        monkeypatch.setattr(psycopg.AsyncCursor, name, traced(getattr(psycopg.AsyncCursor, name)))
+    async with open_postgres(new_postgres()) as storage:
+        words = await ask_vilely(storage, ("x' OR 1=1; --", "NULL", "%s", "$1"))
+    assert len(texts) > 100
+    # Each is a word of its own where it would be; those that SQL or the driver has itself are looked for with their surroundings.
+    own = {"NULL": "= NULL", "%s": "'%s'"}
+    for text in texts:
+        for vile in words:
+            assert own.get(vile, vile) not in text
+
+
 async def test_a_statement_that_takes_too_long_is_stopped(new_postgres: Callable[[], str]) -> None:
     url = new_postgres()
     async with open_postgres(url) as storage:
@@ -158,6 +185,14 @@ async def test_a_write_that_is_stopped_among_others_sent_at_once_is_told_and_lea
         assert [(stored.seq, stored.version) async for batch in storage.changes(0) for stored in batch] == [
             *((1, 1), (2, 2), (2, 1))
         ]
+
+
+async def test_a_statement_too_large_for_postgresql_is_too_costly(new_postgres: Callable[[], str]) -> None:
+    many = AnyOf(tuple(LastUpdated(prefix="eq", low=n, high=n + 1) for n in range(10_000)))
+    async with open_postgres(new_postgres()) as storage:
+        await storage.commit([write("a")])
+        with pytest.raises(TooCostly, match="too large for one statement"):
+            await storage.search(SearchPlan(type=TYPE, criterion=many))
 
 
 async def test_more_values_than_a_statement_takes_are_too_costly(new_postgres: Callable[[], str]) -> None:

@@ -63,6 +63,8 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
         click.echo(stored.json)
     for issue in found.issues:
         click.echo(f"{issue.severity}: {issue.diagnostics}", err=True)
+    if found.total is not None and (not found.matches or any(one.code == "_total" for one in found.applied)):
+        click.echo(f"{found.total} in all", err=True)
     if found.next_page_token:
         click.echo("more follow; raise _count or narrow the search", err=True)
     return 0

@@ -185,11 +185,15 @@ def _identifiers(param: str, ordered: Ordered) -> Convert:
 
 
 def _texts(param: str, ordered: Ordered) -> Convert:
+    nothing = TokenRow(param, "", "")
+
     def convert(values: list[Any], found: Found) -> None:
         for value in values:
             if value and (folded := fold(value)):
                 found.strings.append(StringRow(param, folded, value))
                 found.orders.extend(ordered(folded))
+            elif value:
+                found.tokens.append(nothing)
 
     return convert
 
@@ -214,11 +218,15 @@ def _moments(param: str, ordered: Ordered) -> Convert:
 
 def _spans(covered: Callable[[Any], tuple[int, int] | None]) -> _Maker:
     def of(param: str, ordered: Ordered) -> Convert:
+        nothing = TokenRow(param, "", "")
+
         def convert(values: list[Any], found: Found) -> None:
             for value in values:
                 if span := covered(value):
                     found.dates.append(DateRow(param, *span))
                     found.orders.extend(ordered(span[0]))
+                else:
+                    found.tokens.append(nothing)
 
         return convert
 
@@ -310,6 +318,7 @@ def _numbers(param: str, ordered: Ordered) -> Convert:
 
 def _ranges(param: str, ordered: Ordered) -> Convert:
     """Make number rows of Ranges, whatever their unit."""
+    nothing = TokenRow(param, "", "")
 
     def convert(values: list[Any], found: Found) -> None:
         for value in values:
@@ -318,15 +327,22 @@ def _ranges(param: str, ordered: Ordered) -> Convert:
                 least = -GREATEST if low is None else to_float(low)
                 found.numbers.append(NumberRow(param, least, GREATEST if high is None else to_float(high)))
                 found.orders.extend(ordered(least))
+            else:
+                found.tokens.append(nothing)
 
     return convert
 
 
 def _amounts(made: Callable[[str, Any], Iterable[QuantityRow]]) -> _Maker:
     def of(param: str, _: Ordered) -> Convert:
+        nothing = TokenRow(param, "", "")
+
         def convert(values: list[Any], found: Found) -> None:
             for value in values:
+                before = len(found.quantities)
                 found.quantities.extend(made(param, value))
+                if len(found.quantities) == before:
+                    found.tokens.append(nothing)
 
         return convert
 

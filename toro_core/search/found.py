@@ -23,7 +23,11 @@ __all__ = ["Convert", "Found"]
 
 
 class Found(msgspec.Struct):
-    """Rows found so far; `orders` has one for each value that is sorted by, but for quantities."""
+    """Rows found so far; `orders` has one for each value that is sorted by, but for quantities.
+
+    An element that has nothing to search for, as a Period without ends, makes a token row without system and code: `:missing`
+    tells it from one that is not there.
+    """
 
     tokens: list[TokenRow] = []
     strings: list[StringRow] = []

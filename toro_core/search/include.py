@@ -22,6 +22,9 @@ __all__ = ["MOST_INCLUDED", "Includer"]
 MOST_INCLUDED: Final = 1000
 """Resources that a page takes in beside its matches."""
 _PAGE: Final = 200
+"""What is read at once."""
+_FIRST: Final = 10
+"""What is read at first, before it is known how large it is."""
 
 
 class _Full(Exception):
@@ -105,10 +108,16 @@ class Includer:
         for stored in frontier if includes else ():
             wanted |= dict.fromkeys(self._targets(stored, includes))
         keys = [key for key in wanted if key not in page.seen and self._decision(page, key.type)]
-        for start in range(0, len(keys), _PAGE):
-            for found in await self._storage.read_many(keys[start : start + _PAGE]):
-                if found is not None and not found.deleted and await self._may_see(page, found):
+        start, count = 0, _FIRST
+        while start < len(keys):
+            read = [found for found in await self._storage.read_many(keys[start : start + count]) if found is not None]
+            for found in read:
+                if not found.deleted and await self._may_see(page, found):
                     page.add(found)
+            start += count
+            # No more at once than goes into the page, as large as they have been so far.
+            size = max((len(found.json) for found in read), default=1)
+            count = min(max(page.bytes_left // max(size, 1), 1), _PAGE)
 
     def _targets(self, stored: Stored, includes: Sequence[Include]) -> Iterable[Key]:
         searchables = self._extractor.searchables(stored.key.type)

@@ -52,7 +52,10 @@ class InvalidPageToken(ToroError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageState:
-    """Where a client stands in a search of `type`, the history of `type`/`id` or the record of a patient: the storage's cursor."""
+    """Where a client stands in a search of `type`, the history of `type`/`id` or the record of a patient: the storage's cursor.
+
+    `trail` has, for a search, where the pages before began.
+    """
 
     kind: PageKind
     type: str
@@ -61,6 +64,7 @@ class PageState:
     lenient: bool = False
     cursor: Cursor
     client: str
+    trail: tuple[Cursor, ...] = ()
 
 
 class _Key(NamedTuple):
@@ -80,6 +84,7 @@ class _Sealed(NamedTuple):
     cursor: Cursor
     parameters: _Parameters
     query: str
+    trail: tuple[Cursor, ...] = ()
 
 
 class PageTokens:
@@ -103,6 +108,7 @@ class PageTokens:
             cursor=state.cursor,
             parameters=parameters,
             query="",
+            trail=state.trail,
         )
         key = await self._current_key()
         token = _encrypt(key, sealed, state.client)
@@ -127,6 +133,7 @@ class PageTokens:
             lenient=sealed.lenient,
             cursor=sealed.cursor,
             client=client,
+            trail=sealed.trail,
         )
 
     async def _keep(self, parameters: _Parameters) -> str:

@@ -49,15 +49,17 @@ class SearchParser:
         *,
         lenient: bool = False,
         clause_of: ClauseOf | None = None,
+        types: Sequence[str] = (),
     ) -> Query:
         """Return the query; unknown parameters and empty values are refused, or with `lenient` left out and said so.
 
-        `clause_of` gives what of other types a chain may look at; without it there are no chains. Raises InvalidSearch with
-        every issue at once, Forbidden, KeyError for an unknown type.
+        `clause_of` gives what of other types a chain may look at; without it there are no chains. `types` are all that are
+        searched at once, where they are several. Raises InvalidSearch with every issue at once, Forbidden, KeyError for an
+        unknown type.
         """
         _limit(parameters)
         draft = _Draft()
-        results = Results(self._extractor, resource_type, self._max_count)
+        results = Results(self._extractor, resource_type, self._max_count, types)
         for parameter in parameters:
             present, is_whole = parameter, bool(parameter.values) and all(parameter.values)
             if not is_whole:

@@ -1,4 +1,4 @@
-"""What is searched: one type, a patient's compartment, several types."""
+"""What is searched: one type, a patient's compartment, several types; and a page of what is found."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from toro_core.access import Forbidden
 from toro_core.definitions import Definitions
 from toro_core.errors import Issue
 from toro_core.search.filters import ClauseOf
-from toro_core.search.query import InvalidSearch, Parameter
-from toro_core.storage import Key
+from toro_core.search.query import InvalidSearch, Parameter, Query
+from toro_core.storage import Key, Stored
 
-__all__ = ["Search", "invalid_search", "searched_types"]
+__all__ = ["Found", "Search", "common", "invalid_search", "searched_types"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +30,30 @@ class Search:
     searchable: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One page of a search: matches, then what is included beside them, and the tokens of the pages beside it, "" for none."""
+
+    matches: Sequence[Stored]
+    included: Sequence[Stored]
+    next_page_token: str
+    previous_page_token: str = ""
+    total: int | None
+    issues: tuple[Issue, ...]
+    applied: tuple[Parameter, ...]
+
+
 def searched_types(
     search: Search, definitions: Definitions, clause_of: ClauseOf
 ) -> tuple[Sequence[str], Sequence[Parameter], Sequence[Issue]]:
     """Return the types to search, the other parameters, and which types were left out. Raises InvalidSearch, Forbidden."""
     _check_compartment(search, definitions)
-    named = [value for one in search.parameters if one.code == "_type" for value in one.values if value]
+    given = [parameter for parameter in search.parameters if parameter.code == "_type"]
+    if any(parameter.modifier for parameter in given):
+        raise invalid_search("not-supported", "Parameter `_type` supports no modifiers.")
+    if len(given) > 1:
+        raise invalid_search("invalid", "Parameter `_type` is given more than once; name the types in one list.")
+    named = [value for parameter in given for value in parameter.values if value]
     rest = [parameter for parameter in search.parameters if parameter.code != "_type"]
     if search.type:
         if any(name != search.type for name in named):
@@ -68,6 +86,12 @@ def searched_types(
     text = f"The access token does not allow to search {refused}."
     issues = [Issue(severity="information", code="suppressed", diagnostics=text)] if refused else []
     return granted, rest, issues
+
+
+def common(queries: Sequence[Query]) -> tuple[Parameter, ...]:
+    """Return the parameters that took effect in every one of the queries."""
+    first, *others = queries
+    return tuple(each for each in first.applied if all(each in query.applied for query in others))
 
 
 def invalid_search(code: str, text: str) -> InvalidSearch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -32,10 +33,11 @@ _ELEMENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 class Results:
     """What the result parameters of one search have asked for so far."""
 
-    def __init__(self, extractor: Extractor, resource_type: str, max_count: int) -> None:
-        """Begin with nothing asked for."""
+    def __init__(self, extractor: Extractor, resource_type: str, max_count: int, types: Sequence[str] = ()) -> None:
+        """Begin with nothing asked for; `types` are all that are searched at once, where that is more than this one."""
         self._extractor = extractor
         self._type = resource_type
+        self._types = types or (resource_type,)
         self._max_count = max_count
         self._taken: set[str] = set()
         self.sort: tuple[SortKey, ...] = NEWEST_FIRST
@@ -103,10 +105,12 @@ class Results:
     def _elements(self, parameter: Parameter) -> None:
         if not all(_ELEMENT.fullmatch(value) for value in parameter.values):
             raise InvalidParameter("value", "takes names of elements at the top of the resource, such as `status,code`")
-        known = self._extractor.definitions.structure(self._type)
+        structures = [self._extractor.definitions.structure(name) for name in self._types]
         for value in parameter.values:
-            if value not in known.elements and value not in known.members and value != "resourceType":
-                raise InvalidParameter("value", f"names an element that {self._type} does not have", ignorable=True)
+            known = any(value in structure.elements or value in structure.members for structure in structures)
+            if not known and value != "resourceType":
+                names = " or ".join(self._types)
+                raise InvalidParameter("value", f"names an element that {names} does not have", ignorable=True)
         self.elements = parameter.values
 
     def _include(self, parameter: Parameter) -> None:
@@ -125,7 +129,9 @@ class Results:
 
     def _included(self, value: str, iterate: bool, reverse: bool) -> Include:
         if value == "*" and not reverse:
-            return Include(source="" if iterate else self._type, param="", iterate=iterate)
+            # What is not iterated is of the matches alone, of whichever type.
+            source = "" if iterate or len(self._types) > 1 else self._type
+            return Include(source=source, param="", iterate=iterate)
         source, *rest = value.split(":")
         if source not in self._extractor.definitions.resource_types or len(rest) not in {1, 2} or not rest[0]:
             text = "takes `Type:reference`, `Type:reference:TargetType`, `Type:*`" + ("" if reverse else " or `*`")
@@ -146,8 +152,8 @@ class Results:
             raise unknown(source, param, searchables, f"names `{_short(param)}`, which is not supported")
         if searchable.facts.type != "reference" or "Reference" not in searchable.types:
             raise InvalidParameter("value", f"names `{param}`, which is no reference of {source}", ignorable=True)
-        known = targets(searchable)
-        if (target and target not in known) or (is_to_match and self._type not in known):
+        known = frozenset(targets(searchable))
+        if (target and target not in known) or (is_to_match and known.isdisjoint(self._types)):
             raise InvalidParameter(
                 "value", f"names a type that `{param}` of {source} does not refer to", ignorable=True
             )

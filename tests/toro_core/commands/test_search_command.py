@@ -35,6 +35,23 @@ def test_matches_come_as_lines_and_what_is_cut_is_told(storage: str, capsys: pyt
     assert "capped" in err
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("Patient?_summary=count", "1 in all"),
+        ("Observation?_count=0", "1 in all"),
+        ("Patient?name=x&_total=accurate", "0 in all"),
+    ],
+)
+def test_a_total_that_is_asked_for_is_told(
+    query: str, said: str, storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["search", query, "--storage", storage]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{said}\n")
+
+
 def test_an_explanation_has_the_plan_in_words(storage: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["search", "--explain", "Patient/1/Observation?date=ge2024", "--storage", storage]) == 0

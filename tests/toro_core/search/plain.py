@@ -131,6 +131,7 @@ def _rows(extractor: Extractor, resource_type: str, value: Any, path: tuple[str,
 def _of(
     param: str, search_type: str, data_type: str, value: Any, extractor: Extractor, systems: Any, targets: set[str]
 ) -> Iterator[Any]:
+    nothing = TokenRow(param, "", "")
     match search_type, data_type:
         case "reference", "Reference":
             yield from _reference(param, value, extractor, targets)
@@ -166,28 +167,26 @@ def _of(
         case "token", _:
             yield TokenRow(param, systems.get(value, "") if data_type == "code" else "", value)
         case "string", _:
-            if value and fold(value):
-                yield StringRow(param, fold(value), value)
+            if value:
+                yield StringRow(param, fold(value), value) if fold(value) else nothing
         case "date", _:
             span = _span(data_type, value)
             if span:
                 yield DateRow(param, *span)
+            elif data_type in {"Period", "Timing"}:
+                yield nothing
         case "number", "Range":
             low, high = ((value.get(end) or {}).get("value") for end in ("low", "high"))
             if low is not None or high is not None:
                 least = -GREATEST if low is None else to_float(low)
                 yield NumberRow(param, least, GREATEST if high is None else to_float(high))
+            else:
+                yield nothing
         case "number", _:
             yield NumberRow(param, to_float(value), to_float(value))
-        case "quantity", "Money":
-            currency = value.get("currency", "")
-            for system in ["", "urn:iso:std:iso:4217"] if currency else [""] if "value" in value else []:
-                if "value" in value:
-                    yield QuantityRow(param, system, currency, to_float(value["value"]), to_float(value["value"]))
-        case "quantity", "Range":
-            yield from _range(param, value)
         case "quantity", _:
-            yield from _quantity(param, value)
+            amounts: list[Any] = list(_amounts(param, data_type, value))
+            yield from amounts or [nothing]
 
 
 def _token(param: str, value: Any, member: str = "code") -> TokenRow:
@@ -217,6 +216,19 @@ def _reference(param: str, value: Any, extractor: Extractor, targets: set[str]) 
         yield _token(f"{param}:identifier", value["identifier"], "value")
         if type_ in targets:
             yield _token(f"{param}:identifier:{type_}", value["identifier"], "value")
+
+
+def _amounts(param: str, data_type: str, value: Any) -> Iterator[QuantityRow]:
+    match data_type:
+        case "Money":
+            currency = value.get("currency", "")
+            for system in ["", "urn:iso:std:iso:4217"] if currency else [""]:
+                if "value" in value:
+                    yield QuantityRow(param, system, currency, to_float(value["value"]), to_float(value["value"]))
+        case "Range":
+            yield from _range(param, value)
+        case _:
+            yield from _quantity(param, value)
 
 
 def _quantity(param: str, value: Any) -> Iterator[QuantityRow]:

@@ -6,6 +6,7 @@ import pytest
 from toro_core.errors import StateConflict
 from toro_core.search.paging import LIFETIME, InvalidPageToken, PageState, PageTokens
 from toro_core.search.query import Parameter
+from toro_core.search.trail import Place
 from toro_core.storage import StateRecord, Storage
 
 STATE = PageState(
@@ -162,3 +163,32 @@ async def test_a_long_query_lies_in_a_state_record_for_a_day(tokens: PageTokens,
     del states.records[kept]
     with pytest.raises(InvalidPageToken):
         await tokens.open(token, "partner")
+
+
+async def test_a_way_back_stays_short_and_ends_where_it_was_forgotten() -> None:
+    place = Place()
+    assert place.back() is None
+    for number in range(500):
+        place = place.onward((1_700_000_000_000_000 + number, number))
+    tokens = PageTokens(cast(Storage, States()))
+    token = await tokens.seal(
+        PageState(kind="search", type="Patient", cursor=place.cursor, trail=place.trail, client="me")
+    )
+    assert len(token) < 2000
+    state = await tokens.open(token, "me")
+    assert (state.cursor, state.trail) == (place.cursor, place.trail)
+    steps = []
+    back = place.back()
+    while back is not None:
+        steps.append(back.cursor[-1])
+        back = back.back()
+    assert steps == list(range(498, 498 - len(steps), -1))
+    assert 40 < len(steps) < 100
+
+
+def test_a_short_walk_leads_back_to_where_it_began() -> None:
+    third = Place().onward(("a",)).onward(("b",))
+    second = third.back()
+    assert second == Place().onward(("a",))
+    assert second is not None
+    assert second.back() == Place()

@@ -284,6 +284,7 @@ def test_a_large_page_size_is_capped_and_said_so(text: str, parser: SearchParser
         ("Observation", "code-value-concept:missing=true", "not-supported", "no modifiers"),
         ("Observation", "patient:Group=1", "not-supported", "types it can refer to: Patient"),
         ("Observation", "subject:Patient=Group/1", "value", "limited to Patient"),
+        ("Observation", "subject:Patient=http://other.org/fhir/Group/1", "value", "limited to Patient"),
         ("Observation", "subject=Foo/1", "value", "`Type/id`"),
         ("Observation", "subject=urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "value", "`Type/id`"),
         ("Observation", "code=a|b|c", "value", "`system|code`"),

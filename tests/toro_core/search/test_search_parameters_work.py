@@ -4,25 +4,31 @@ import lzma
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from toro_core.definitions import Definitions
 from toro_core.fhirpath.branches import Branch
 from toro_core.json import loads
+from toro_core.plugins import open_storage
+from toro_core.resources import body
 from toro_core.search.dates import interval
 from toro_core.search.evaluate import matches
 from toro_core.search.extract import Extractor
 from toro_core.search.layout import Searchable
 from toro_core.search.parse import SearchParser
+from toro_core.search.plan import SearchPlan, SortKey
 from toro_core.search.query import Parameter
 from toro_core.search.values import split_escaped
-from toro_core.storage import Key, Rows
+from toro_core.storage import Key, Rows, Storage, Stored, Write
+from toro_core.testing.making import walk
 
 TYPES = [
     "Account",
@@ -278,6 +284,32 @@ def test_each_parameter_tells_what_has_it_from_what_lacks_it(
             assert not missing(code, "false", Rows()), f"{resource_type}.{code}"
 
 
+@pytest.mark.parametrize(
+    ("resource_type", "code", "resource"),
+    [
+        ("ServiceRequest", "occurrence", {"occurrenceTiming": {"repeat": {"frequency": 1, "period": 1}}}),
+        ("ServiceRequest", "occurrence", {"occurrenceTiming": {"code": {"text": "BID"}}}),
+        ("ServiceRequest", "occurrence", {"occurrencePeriod": {"extension": [{"url": "u", "valueCode": "unknown"}]}}),
+        ("Observation", "value-quantity", {"valueQuantity": {"unit": "mg"}}),
+        ("Observation", "value-string", {"valueString": "\u0301"}),
+        ("Condition", "onset-age", {"onsetRange": {"high": {"unit": "a"}}}),
+        ("Observation", "component-value-quantity", {"component": [{"valueQuantity": {"code": "mg"}}]}),
+        ("RiskAssessment", "probability", {"prediction": [{"probabilityRange": {"low": {"unit": "%"}}}]}),
+        ("Patient", "gender-identity", extended(f"{US_CORE}/us-core-genderIdentity", valueCodeableConcept={"id": "1"})),
+        ("Observation", "subject", {"subject": {"display": "somebody"}}),
+    ],
+)
+def test_an_element_without_anything_to_search_for_is_not_missing(
+    resource_type: str, code: str, resource: dict[str, Any], extractor: Extractor, parser: SearchParser
+) -> None:
+    rows = extractor.rows({"resourceType": resource_type, **resource})
+    for value, there in (("false", True), ("true", False)):
+        parameter = Parameter(code=code, modifier="missing", values=(value,))
+        criterion = parser.parse(resource_type, [parameter]).criterion
+        assert matches(criterion, Key(resource_type, "1"), 0, rows) == there
+    assert code not in {row.param for row in rows.orders}
+
+
 def archive(name: str) -> Path:
     path = Path(__file__).parents[4] / "shared" / "data" / name
     if not path.exists():
@@ -303,3 +335,110 @@ def test_each_parameter_finds_the_examples_of_the_specification(extractor: Extra
         if not code.startswith("_") and not found[f"{resource_type}.{code}"]
     ]
     assert set(missing) == UNUSED
+
+
+class Real:
+    """Real resources of the published types in a database, with their rows for the plain reference to judge by."""
+
+    def __init__(self, storage: Storage, parser: SearchParser, extractor: Extractor) -> None:
+        self.storage, self.parser, self.extractor = storage, parser, extractor
+        self.known: dict[str, dict[str, tuple[Stored, Rows]]] = {name: {} for name in TYPES}
+
+    async def store(self, resources: list[Any]) -> None:
+        for start in range(0, len(resources), 200):
+            writes = [
+                Write(
+                    key=Key(resource["resourceType"], resource["id"]),
+                    body=body(resource, resource["id"]),
+                    rows=self.extractor.rows(resource),
+                )
+                for resource in resources[start : start + 200]
+            ]
+            for write, stored in zip(writes, await self.storage.commit(writes), strict=True):
+                self.known[write.key.type][write.key.id] = stored, write.rows
+
+    async def found(self, resource_type: str, code: str, modifier: str, value: str) -> set[str]:
+        """Search by one value; what the storage finds, and counts, is what the reference finds."""
+        parameter = Parameter(code=code, modifier=modifier, values=tuple(split_escaped(value, ",")))
+        plan = SearchPlan(type=resource_type, criterion=self.parser.parse(resource_type, [parameter]).criterion)
+        ids = await walk(self.storage, replace(plan, limit=1000))
+        assert len(set(ids)) == len(ids) == await self.storage.count(plan), parameter
+        assert set(ids) == {
+            id_
+            for id_, (stored, rows) in self.known[resource_type].items()
+            if matches(plan.criterion, stored.key, stored.at, rows)
+        }, parameter
+        return set(ids)
+
+    async def sorted(self, resource_type: str, code: str, descending: bool) -> list[str]:
+        sort = SortKey(param=self.extractor.sort_key(resource_type, code), descending=descending)
+        return await walk(self.storage, SearchPlan(type=resource_type, sort=(sort,), limit=97))
+
+
+def published_examples(packed: Path, folder: str) -> Iterator[Any]:
+    with tarfile.open(packed) as members:
+        for member in members:
+            file = members.extractfile(member) if member.name.endswith(".json") and folder in member.name else None
+            if file is None:
+                continue
+            resource: Any = loads(file.read())
+            entries = resource.get("entry", ()) if resource.get("resourceType") == "Bundle" else ()
+            for each in (resource, *(entry["resource"] for entry in entries if "resource" in entry)):
+                if each.get("resourceType") in TYPES and "id" in each:
+                    yield each
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def real(
+    extractor: Extractor, parser: SearchParser, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Real]:
+    specification = archive("hl7-r4-spec-examples.tar.xz")
+    guide = specification.parents[1] / "spec" / "packages" / "hl7.fhir.us.core-6.1.0.tgz"
+    resources = {
+        (each["resourceType"], each["id"]): each
+        for each in (*published_examples(specification, ""), *published_examples(guide, "/example/"))
+    }
+    path = tmp_path_factory.mktemp("real") / "toro.db"
+    async with open_storage(f"sqlite:///{path}") as storage:
+        made = Real(storage, parser, extractor)
+        await made.store(list(resources.values()))
+        yield made
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("resource_type", TYPES)
+async def test_each_parameter_finds_real_resources_in_a_database(
+    resource_type: str, real: Real, extractor: Extractor, definitions: Definitions
+) -> None:
+    for code, searchable in extractor.searchables(resource_type).items():
+        known = real.known[resource_type]
+        holders = {id_: found for id_, (_, rows) in known.items() if (found := list(asked(searchable, rows)))}
+        if code == "_id":
+            holders = {id_: [id_] for id_ in list(known)[:2]}
+        elif code == "_lastUpdated":
+            holders = {id_: [instant(stored.at)] for id_, (stored, _) in list(known.items())[:2]}
+        elif not holders:
+            # Nobody publishes one: a real resource gets a sample.
+            wanted, sample = next(samples(definitions, resource_type, code, searchable))
+            plain = loads(next(iter(known.values()))[0].json)
+            await real.store([{**plain, **sample, "id": f"with.{code}".replace("_", "-")[:64]}])
+            holders = {id_: list(asked(wanted, known[id_][1])) for id_ in [f"with.{code}".replace("_", "-")[:64]]}
+        assert all(holders.values()), f"{resource_type}.{code}"
+        for id_, values in (*list(holders.items())[:2], *list(holders.items())[-1:]):
+            assert id_ in await real.found(resource_type, code, "", values[0]), f"{code}={values[0]}"
+            either = f"{values[-1]},{next(iter(holders.values()))[0]}"
+            assert id_ in await real.found(resource_type, code, "", either), f"{code}={either}"
+        if searchable.compositions:
+            continue
+        there = await real.found(resource_type, code, "missing", "false")
+        absent = await real.found(resource_type, code, "missing", "true")
+        assert there | absent == set(known)
+        assert not there & absent
+        assert there >= set(holders) or code == "deceased"
+        for descending in (False, True):
+            ids = await real.sorted(resource_type, code, descending)
+            assert sorted(ids) == sorted(known), code
+
+
+def instant(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03}Z"

@@ -49,3 +49,11 @@ def test_no_accent_and_no_outer_space_is_left(text: str) -> None:
 @given(st.text(st.characters(codec="ascii")), st.text(st.characters(codec="ascii")))
 def test_a_word_finds_what_begins_with_it(start: str, rest: str) -> None:
     assert fold(start + rest).startswith(fold(start.rstrip())) or not start.strip()
+
+
+@given(st.text())
+def test_letters_are_folded_by_themselves_as_they_are_together(text: str) -> None:
+    whole = text
+    for _ in range(3):
+        whole = "".join(letter for letter in normalize("NFKD", whole) if not combining(letter)).casefold()
+    assert fold(text) == " ".join(whole.split())

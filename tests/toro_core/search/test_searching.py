@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,10 +25,12 @@ from toro_core.search.extract import Extractor
 from toro_core.search.joins import Joins
 from toro_core.search.paging import InvalidPageToken, PageTokens
 from toro_core.search.parse import SearchParser
+from toro_core.search.patience import patience
+from toro_core.search.plan import SearchPlan
 from toro_core.search.query import InvalidSearch, Parameter
 from toro_core.search.values import split_escaped
 from toro_core.searching import Found, Search, Searcher
-from toro_core.storage import Key, Storage, Write
+from toro_core.storage import Key, Page, Storage, Stored, Write
 from toro_core.testing.memory import MemoryStorage
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
@@ -420,6 +424,49 @@ async def walk(world: World, query: str, *scopes: str) -> list[str]:
     return names
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Observation?_count=1&_sort=-date",
+        "Observation?_count=1&_sort=code,-_id",
+        "Patient/ann/*?_count=2",
+        "?_type=Organization,Patient&_count=2",
+    ],
+)
+async def test_pages_are_walked_back_the_way_they_came(query: str, world: World) -> None:
+    path = query.partition("?")[0]
+    pages = [await world.found(query)]
+    assert pages[0].previous_page_token == ""
+    while pages[-1].next_page_token:
+        pages.append(await world.found(path, token=pages[-1].next_page_token))
+    assert len(pages) > 2
+    page = pages[-1]
+    for expected in reversed(pages[:-1]):
+        page = await world.found(path, token=page.previous_page_token)
+        assert [stored.key for stored in page.matches] == [stored.key for stored in expected.matches]
+        assert page.applied == expected.applied
+    assert page.previous_page_token == ""
+    again = await world.found(path, token=page.next_page_token)
+    assert [stored.key for stored in again.matches] == [stored.key for stored in pages[1].matches]
+
+
+async def test_from_a_page_gone_back_to_a_walk_meets_every_resource_once_while_others_are_written(world: World) -> None:
+    steady = [observation(f"s{n:02}", "Patient/cat", "laboratory", code=f"{n % 3}") for n in range(20)]
+    await world.store(*steady)
+    page = first = await world.found("Observation?patient=cat&_sort=code&_count=4")
+    for _ in range(3):
+        page = await world.found("Observation", token=page.next_page_token)
+    for turn in range(2):
+        await world.store(observation(f"new{turn}", "Patient/cat", "laboratory", code=f"{turn}"))
+        page = await world.found("Observation", token=page.previous_page_token)
+    seen = [stored.key.id for stored in (*first.matches, *page.matches)]
+    while page.next_page_token:
+        await world.store(observation(f"new{len(seen)}", "Patient/cat", "laboratory", code="1"), steady[len(seen) % 20])
+        page = await world.found("Observation", token=page.next_page_token)
+        seen += [stored.key.id for stored in page.matches]
+    assert sorted(id_ for id_ in seen if id_.startswith("s")) == [f"s{n:02}" for n in range(20)]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
 async def test_a_compartment_is_searched_by_type_or_whole(count: int, world: World) -> None:
     assert sorted(await walk(world, f"Patient/ann/Observation?_count={count}")) == ["Observation/o1", "Observation/o2"]
@@ -450,6 +497,47 @@ async def test_the_system_is_searched_type_by_type(count: int, world: World) -> 
     assert (await world.found(f"?_type=Practitioner,Patient&_count={count}")).total == 4
 
 
+@pytest.mark.parametrize("types", ["Patient,Observation", "Observation,Patient"])
+async def test_what_one_of_several_types_ignores_is_ignored_on_every_page_and_said(types: str, world: World) -> None:
+    query = f"?_type={types}&birthdate=1980&_count=2"
+    found = await world.found(query, lenient=True)
+    assert [parameter.code for parameter in found.applied] == ["_type", "_count"]
+    ((issue),) = [issue for issue in found.issues if "birthdate" in issue.diagnostics]
+    assert "not supported for Observation" in issue.diagnostics
+    assert found.total == 7
+    names = [str(stored.key) for stored in found.matches]
+    while found.next_page_token:
+        found = await world.found("", token=found.next_page_token)
+        names += [str(stored.key) for stored in found.matches]
+    assert len(names) == len(set(names)) == 7
+
+
+async def test_what_all_of_several_types_take_is_applied_beside_what_one_ignores(world: World) -> None:
+    found = await world.found("?_type=Observation,Patient&birthdate=1980&_id=ann,o1", lenient=True)
+    assert [str(stored.key) for stored in found.matches] == ["Observation/o1", "Patient/ann"]
+
+
+@pytest.mark.parametrize(
+    ("query", "included"),
+    [
+        ("?_type=Practitioner,Observation&_id=doc,o1&_include=*", "Patient/ann"),
+        ("?_type=Observation,Practitioner&_id=doc,o1&_include=*", "Patient/ann"),
+        ("?_type=Group,Observation&_id=all,o3&_include=*", "Patient/ann Patient/bob"),
+        ("?_type=Patient,Practitioner&_id=ann,doc&_revinclude=Observation:patient", "Observation/o1 Observation/o2"),
+        ("?_type=Practitioner,Patient&_id=ann,doc&_revinclude=Observation:performer", "Observation/o1"),
+    ],
+)
+async def test_what_belongs_to_any_of_several_types_is_included(query: str, included: str, world: World) -> None:
+    assert await world.included(query) == included.split()
+
+
+async def test_elements_of_any_of_several_types_are_shown(world: World) -> None:
+    found = await world.found("?_type=Observation,Patient&_id=ann,o1&_elements=birthDate")
+    shown = [json.loads(stored.json) for stored in found.matches]
+    assert ["birthDate" in resource for resource in shown] == [False, True]
+    assert all("name" not in resource and "category" not in resource for resource in shown)
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -458,6 +546,11 @@ async def test_the_system_is_searched_type_by_type(count: int, world: World) -> 
         ("?_type=Patient,Observation&_sort=_id", "one type at a time"),
         ("?_type=Patient,Observation&name=x", "not supported for Observation"),
         ("Patient?_type=Observation", "names other types"),
+        ("?_type:not=Patient", "`_type` supports no modifiers"),
+        ("Patient?_type:not=Observation", "`_type` supports no modifiers"),
+        ("?_type=Patient&_type=Observation", "`_type` is given more than once"),
+        ("?_type=Patient,Observation&_elements=foo", "does not have"),
+        ("?_type=Patient,Practitioner&_revinclude=Observation:device", "does not refer to"),
         ("Encounter/1/Observation", "compartments of patients"),
         ("Patient/1/Organization", "no patient's compartment"),
     ],
@@ -516,6 +609,7 @@ async def test_a_summary_of_count_is_a_total_alone(world: World) -> None:
     assert (list(found.matches), found.total) == ([], 3)
     found = await world.found("Patient?_count=0")
     assert (list(found.matches), found.total) == ([], 3)
+    assert (await world.found("Patient?_summary=count&_total=none")).total == 3
 
 
 async def test_elements_are_cut_from_matches_alone(world: World) -> None:
@@ -541,11 +635,79 @@ async def test_a_search_explains_itself(world: World) -> None:
     assert "by code descending, then by its own date, else its last update ascending" in text
 
 
+class _Counting(MemoryStorage):
+    """Counts the bytes that are read to be included."""
+
+    bytes_read = 0
+
+    async def read_many(self, keys: Sequence[Key]) -> Sequence[Stored | None]:
+        found = await super().read_many(keys)
+        self.bytes_read += sum(len(stored.json) for stored in found if stored is not None)
+        return found
+
+
+async def test_little_more_is_read_than_a_page_takes_in(extractor: Extractor) -> None:
+    storage = _Counting()
+    world = world_on(storage, extractor)
+    names = [f"p{n}" for n in range(150)]
+    large: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": name, "contact": [{"name": {"text": "x" * 200_000}}]} for name in names
+    ]
+    await world.store(*large, *(observation(f"o-{name}", f"Patient/{name}", "laboratory") for name in names))
+    found = await world.found("Observation?_count=150&_include=Observation:patient")
+    assert sum(len(stored.json) for stored in (*found.matches, *found.included)) < 4 << 20
+    assert len(found.included) > 10
+    assert storage.bytes_read < 8 << 20
+    assert any("Not everything" in issue.diagnostics for issue in found.issues)
+
+
+class _Slow(MemoryStorage):
+    """Looks at every resource for as long as it may."""
+
+    stopped = 0
+
+    async def search(self, plan: SearchPlan) -> Page:
+        try:
+            await asyncio.sleep(0.5)
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        return await super().search(plan)
+
+
+async def test_a_search_of_many_values_is_stopped_where_it_takes_too_long(
+    extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = _Slow()
+    world = world_on(storage, extractor)
+    await world.store(*RESOURCES)
+    monkeypatch.setattr("toro_core.searching.patience", partial(patience, seconds=0.05))
+    many = "Observation?_count=1&code=1," + ",".join(map(str, range(100, 200)))
+    with pytest.raises(TooCostly, match="many values"):
+        await world.found(many)
+    with pytest.raises(TooCostly, match="long chain"):
+        await world.found("Observation?patient.organization.partof.name=x")
+    assert storage.stopped == 2
+    assert len(await walk(world, "Observation?_count=1&code=1,2,3")) == 4, "a search of few values takes its time"
+    monkeypatch.undo()
+    token = (await world.found(many)).next_page_token
+    monkeypatch.setattr("toro_core.searching.patience", partial(patience, seconds=0.05))
+    with pytest.raises(TooCostly, match="many values"):
+        await world.found("Observation", token=token)
+
+
+async def test_a_time_out_of_another_kind_stays_what_it_is() -> None:
+    with pytest.raises(TimeoutError):
+        async with patience([Parameter(code="code", values=("1",) * 100)]):
+            raise TimeoutError
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "Patient?name=" + "%25_'\"\\(.*)%2B" * 100,
         "Patient?name=(a%2B)%2B%24",
+        "Patient?name:contains=" + "%EF%B7%BA" * 100_000,
         "Patient?name:contains=%00",
         "Patient?identifier=" + ",".join(str(number) for number in range(9999)),
         "Patient?_count=99999999999999999999999",

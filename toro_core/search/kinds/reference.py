@@ -57,7 +57,8 @@ class Links:
         found = self._references.parse(text)
         if found is None:
             raise InvalidParameter("value", "takes `id`, `Type/id` with a FHIR type, or an absolute URL")
-        if type_ and isinstance(found, Local) and found.type != type_:
+        named = found.type if isinstance(found, Local) else self._references.type_of(found)
+        if type_ and named not in {"", type_}:
             raise InvalidParameter("value", f"is limited to {type_} by its modifier and to another type by its value")
         return found
 

@@ -313,20 +313,22 @@ class SearchEntry(_message.Message):
     def __init__(self, resource: _Optional[_Union[_resource_pb2.Resource, _Mapping]] = ..., mode: _Optional[_Union[SearchMode, str]] = ...) -> None: ...
 
 class SearchResourcesResponse(_message.Message):
-    __slots__ = ("entries", "next_page_token", "total", "issues", "applied", "explanation")
+    __slots__ = ("entries", "next_page_token", "total", "issues", "applied", "explanation", "previous_page_token")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     ISSUES_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[SearchEntry]
     next_page_token: str
     total: int
     issues: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Issue]
     applied: _containers.RepeatedCompositeFieldContainer[SearchParameter]
     explanation: str
-    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., explanation: _Optional[str] = ...) -> None: ...
+    previous_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[SearchEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[_resource_pb2.Issue, _Mapping]]] = ..., applied: _Optional[_Iterable[_Union[SearchParameter, _Mapping]]] = ..., explanation: _Optional[str] = ..., previous_page_token: _Optional[str] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("name", "page_size", "page_token", "max_bytes", "resource_type", "since", "at", "exposure")
