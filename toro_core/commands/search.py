@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
+_TOTALS: Final = {("_summary", "count"), ("_count", "0"), ("_total", "accurate"), ("_total", "estimate")}
+"""What asks for a total."""
+
 
 @click.command(epilog="Example: toro search --explain 'Observation?patient=1&date=ge2024' --storage sqlite:///toro.db")
 @click.argument("query")
@@ -27,7 +30,8 @@ __all__ = ["search"]
 def search(query: str, file: Path | None, storage: str | None, explain: bool) -> int:
     """Search a storage with the QUERY of a FHIR URL, with an operator's eyes: no grants apply.
 
-    The first page is written as NDJSON: the matches, then what is included. What was ignored or cut goes to stderr.
+    The first page is written as NDJSON: the matches, then what is included. What was ignored or cut goes to stderr, as does
+    a total that is asked for.
     """
     settings = load(file, os.environ, {"storage": storage})
     return asyncio.run(_run(query, settings, explain))
@@ -63,7 +67,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
         click.echo(stored.json)
     for issue in found.issues:
         click.echo(f"{issue.severity}: {issue.diagnostics}", err=True)
-    if found.total is not None and (not found.matches or any(one.code == "_total" for one in found.applied)):
+    if found.total is not None and any((one.code, *one.values) in _TOTALS for one in asked.parameters):
         click.echo(f"{found.total} in all", err=True)
     if found.next_page_token:
         click.echo("more follow; raise _count or narrow the search", err=True)
