@@ -157,8 +157,8 @@ class OrderRow(NamedTuple):
     """What sorting by `param` compares: the lowest and the highest of the resource's values, numbers or texts alike."""
 
     param: str
-    low: float | str
-    high: float | str
+    low: int | float | str
+    high: int | float | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

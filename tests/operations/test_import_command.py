@@ -214,7 +214,7 @@ async def test_a_storage_at_its_limit_says_so_and_takes_reads(place: Any) -> Non
     async with open_sqlite(place.storage, max_bytes=4_000_000) as storage:
         sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True)
         with pytest.raises(StorageFull):
-            await import_files(files, sink, report, lambda path, report: None)
+            await import_files(sink, files, report, lambda path, report: None)
         assert 0 < report.stored["Patient"] < 8 * 1500
         assert (await storage.read(Key("Patient", "p0-0"))).version == 1
     assert count(place.database) == report.stored["Patient"]
