@@ -1,4 +1,4 @@
-"""Import of FHIR files: `sources` reads them, `bundles` takes Bundles apart, `preparing` makes what they hold ready, `sinks` store it."""
+"""Import of FHIR files: `sources` reads them, `bundles` takes Bundles apart, `preparing` makes ready, `sinks` store."""
 
 from toro_core.importing.apart import import_files_apart, jobs_for
 from toro_core.importing.frames import Terms

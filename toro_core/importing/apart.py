@@ -56,7 +56,7 @@ async def import_files_apart(
     try:
         with no_collection():
             while True:
-                while len(waiting) <= _AHEAD * workers.count and (step := next(steps, None)) is not None:
+                while len(waiting) <= _AHEAD * len(workers.processes) and (step := next(steps, None)) is not None:
                     path, what = step
                     task = asyncio.create_task(workers.prepare(what)) if isinstance(what, Part) else what
                     waiting.append((path, task))

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toro_core.importing.batches import batches, no_collection
 from toro_core.importing.manifests import deleted_in, read_manifest
 from toro_core.importing.sinks import Sink
-from toro_core.importing.batches import batches, no_collection
 from toro_core.importing.sources import Incoming, Refused, parts_of, read_part
 
 __all__ = ["Report", "delete_listed", "import_files", "import_resources"]

@@ -26,7 +26,9 @@ _BROKEN: Final = (OSError, asyncio.IncompleteReadError)
 
 
 @asynccontextmanager
-async def open_workers(count: int, terms: Terms, preparer: Preparer, tell: Callable[[str], None]) -> AsyncIterator[Workers]:
+async def open_workers(
+    count: int, terms: Terms, preparer: Preparer, tell: Callable[[str], None]
+) -> AsyncIterator[Workers]:
     """Start so many processes, which end with this block, however it ends.
 
     What they cannot do `preparer` does here, in the same way; `tell` is told why.
@@ -48,13 +50,11 @@ class Workers:
         self._stop = stop
         self._idle: asyncio.Queue[Process | None] = asyncio.Queue()
         self._answers = msgspec.msgpack.Decoder(list[Prepared])
-        self._alive = 0
-        self.count = 0
+        self.processes: Final[list[Process]] = []
 
     def add(self, process: Process) -> None:
         """Take a process that has been told its terms."""
-        self.count += 1
-        self._alive += 1
+        self.processes.append(process)
         self._idle.put_nowait(process)
 
     async def prepare(self, part: Part) -> list[Prepared]:
@@ -76,10 +76,10 @@ class Workers:
         return prepare_part(part, self._preparer, stop=self._stop)
 
     def _bury(self, process: Process) -> None:
-        self._alive -= 1
-        rest = f"{self._alive} go on with it" if self._alive else "this one goes on with it"
+        alive = sum(one.returncode is None for one in self.processes)
+        rest = f"{alive} others go on with it" if alive else "this one goes on with it"
         self._tell(f"a process of the import has ended ({process.returncode}); {rest}")
-        if not self._alive:
+        if not alive:
             self._idle.put_nowait(None)
 
 
