@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from toro_core.ahead import ahead
+from toro_core.allocation import keep_freed_memory
 from toro_core.errors import NotFound, Unsupported
 from toro_core.json import loads
 from toro_core.lines import lines
@@ -18,7 +19,8 @@ from toro_core.storage import Key, LineBatch, ScanPlan, Storage, Stored, instant
 
 __all__ = ["Exported", "Selection", "export"]
 
-_BATCH_BYTES: Final = 4_000_000
+_BATCH_BYTES: Final = 1_000_000
+"""What a processor's cache holds: batches of four times as much take a fifth longer to read and write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ async def export(
     """
     if "snapshot_scan" not in storage.capabilities:
         raise Unsupported("this storage cannot be exported: it does not declare snapshot_scan")
+    keep_freed_memory()
     await index_new(storage, extractor, lambda done: None)
     with output_folder(folder, gzipped=gzipped) as opened:
         patients = await _patients(storage, extractor, selection)

@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 from toro_core.errors import ToroError
 from toro_core.lines import on_one_line
 from toro_core.storage import Lines
+from toro_core.writeback import WRITE_BACK_BYTES, write_back
 
 __all__ = ["MANIFEST", "FolderExists", "Output", "OutputFolder", "output_folder"]
 
@@ -38,6 +39,10 @@ class Output:
     name: str
     count: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
+    sent: int = 0
+    """Bytes that the system has been told to bring to the disk,"""
+    unsent: int = 0
+    """and bytes of lines that have come since."""
 
     @property
     def hash(self) -> str:
@@ -65,6 +70,9 @@ class OutputFolder:
             file.write(text)
             output.digest.update(text)
         output.count += lines.resources
+        output.unsent += len(lines.json)
+        if output.unsent >= WRITE_BACK_BYTES:
+            output.sent, output.unsent = write_back(file.fileno(), output.sent), 0
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest and bring every file to the disk."""
