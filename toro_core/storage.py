@@ -27,6 +27,7 @@ __all__ = [
     "DateRow",
     "Expect",
     "Explains",
+    "Finds",
     "GivesLines",
     "GivesScratch",
     "GroupRow",
@@ -455,6 +456,14 @@ class Schema(NamedTuple):
 
     found: int
     known: int
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """Upkeep that can tell whether there is a storage: opening one makes it where there is none."""
+
+    async def exists(self, url: str) -> bool:
+        """Look, without making anything. Raises StorageError where that cannot be told."""
 
 
 @runtime_checkable

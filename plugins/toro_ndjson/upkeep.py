@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,6 +15,10 @@ __all__ = ["NdjsonUpkeep"]
 
 class NdjsonUpkeep:
     """Gives scratch folders; a folder is backed up by a migration, or copied while no process has it open."""
+
+    async def exists(self, url: str) -> bool:
+        """Look for the folder."""
+        return await asyncio.to_thread(parse_location(url).path.is_dir)
 
     @asynccontextmanager
     async def scratch(self, url: str) -> AsyncIterator[str]:

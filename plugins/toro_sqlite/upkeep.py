@@ -29,6 +29,11 @@ _TIMEOUT = 5.0
 class SqliteUpkeep:
     """Upgrades, backs up and restores by file; a backup is itself a database that can be opened."""
 
+    async def exists(self, url: str) -> bool:
+        """Look for the file; an empty one is no database yet."""
+        path = database_path(url)
+        return await asyncio.to_thread(lambda: path.is_file() and path.stat().st_size > 0)
+
     async def schema(self, url: str) -> Schema:
         """Look at the schema of a closed or an open database."""
         return Schema(found=await _run(partial(_version, database_path(url))), known=SCHEMA_VERSION)

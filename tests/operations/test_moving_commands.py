@@ -115,13 +115,13 @@ def test_a_target_that_was_written_to_is_not_resumed(stocked: Any) -> None:
         (("export", "."), 1, "exists and is not empty"),
     ],
 )
-def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
-    (place.folder / "file").touch()
-    done = place.toro(*arguments)
+def test_what_cannot_work_is_said(stocked: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
+    (stocked.folder / "file").touch()
+    done = stocked.toro(*arguments)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (place.folder / "out").exists()
+    assert not (stocked.folder / "out").exists()
 
 
 def test_an_export_imports_again(stocked: Any) -> None:
@@ -173,3 +173,34 @@ def test_a_mistyped_source_is_not_taken_for_an_empty_one(place: Any) -> None:
         assert done.returncode == 1, done.stdout
         assert "There is nothing in the source" in done.stderr
     assert not list(place.folder.glob("copy.db*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "out", "--storage", "{}"),
+        ("search", "Patient", "--storage", "{}"),
+        ("reindex", "--storage", "{}"),
+        ("backup", "file.db", "--storage", "{}"),
+        ("migrate", "{}", "sqlite:///new.db"),
+        ("storage", "info", "{}"),
+        ("storage", "upgrade", "{}"),
+        ("client", "list", "--storage", "{}"),
+        ("package", "list", "--storage", "{}"),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+@pytest.mark.parametrize("url", ["sqlite:///mistyped.db", "ndjson:///mistyped"])
+def test_what_reads_makes_no_storage_where_there_is_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    url: str,
+) -> None:
+    if arguments[1] == "upgrade" and url.startswith("ndjson"):
+        pytest.skip("it has no schema")
+    monkeypatch.chdir(tmp_path)
+    assert main([part.format(url) for part in arguments]) == 1
+    assert "There is no storage at this URL" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

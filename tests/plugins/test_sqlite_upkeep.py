@@ -12,7 +12,7 @@ import pytest
 from toro_core.errors import Damaged, StorageBusy, StorageError, Unsupported
 from toro_core.moving import tally
 from toro_core.search.plan import Reference, SearchPlan
-from toro_core.storage import BacksUp, GivesScratch, Storage, Upgrades
+from toro_core.storage import BacksUp, Finds, GivesScratch, Storage, Upgrades
 from toro_core.testing.making import TYPE, delete, found, key, write
 from toro_sqlite import open_sqlite
 from toro_sqlite.schema import _MIGRATIONS, SCHEMA_VERSION
@@ -22,6 +22,7 @@ CARE = SqliteUpkeep()
 
 
 def test_it_offers_every_upkeep() -> None:
+    assert isinstance(CARE, Finds)
     assert isinstance(CARE, Upgrades)
     assert isinstance(CARE, BacksUp)
     assert isinstance(CARE, GivesScratch)

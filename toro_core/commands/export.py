@@ -65,13 +65,13 @@ async def _run(folder: Path, settings: Settings, selection: Selection, gzipped: 
     from toro_core.commands.progress import place_progress
     from toro_core.moving import export as run
     from toro_core.packages import definitions_of
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
     from toro_core.resources import known_type
     from toro_core.search.extract import Extractor
     from toro_core.storage import instant
 
     started = time.monotonic()
-    async with open_storage(settings.storage) as storage:
+    async with open_existing(settings.storage) as storage:
         definitions = await definitions_of(storage)
         for name in selection.types:
             known_type(name, definitions.resource_types)
