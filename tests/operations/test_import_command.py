@@ -229,3 +229,53 @@ def test_progress_is_a_line_a_file_where_there_is_no_terminal(place: Any) -> Non
         "part01.ndjson: 6 resources stored so far",
     ]
     assert json.loads((place.folder / "part00.ndjson").read_text().splitlines()[0])["id"] == "p0-0"
+
+
+def test_a_deletion_that_cannot_be_understood_is_refused_by_its_line_and_the_others_are_done(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    manifest = {
+        "transactionTime": "2026-01-01T00:00:00Z",
+        "output": [{"url": "p.ndjson"}],
+        "deleted": [{"url": "d.ndjson"}],
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "p.ndjson").write_text("".join(SOUND % name for name in "abcd"))
+    urls = [["Patient/a"], ["Pateint/b"], ["Patient/b?x=y"], ["https://there/fhir/Patient/c"]]
+    bundles = [{"entry": [{"request": {"method": "DELETE", "url": url}} for url in some]} for some in urls]
+    lines = [*map(json.dumps, bundles), "{", '{"entry":5}']
+    (out / "d.ndjson.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    done = place.toro("import", "out")
+    assert done.returncode == 1
+    assert "        2 deleted, as the export says" in done.stdout
+    refused = [line.partition(": refused")[0] for line in done.stderr.splitlines() if ": refused" in line]
+    assert refused == [f"out/d.ndjson.gz:{number}" for number in (2, 3, 5, 6)]
+    assert count(place.database) == 2
+    (out / "d.ndjson.gz").unlink()
+    done = place.toro("import", "out", "--stop")
+    assert "out/d.ndjson: refused: the file cannot be read" in done.stderr
+
+
+def test_parquet_is_refused_with_the_reason(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    (out / "Patient.parquet").write_bytes(b"PAR1")
+    done = place.toro("import", "out")
+    assert done.returncode == 1
+    assert "There are no FHIR files" in done.stderr
+    assert "Parquet is not read" in done.stderr
+    (out / "manifest.json").write_text(
+        json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": [{"url": "Patient.parquet"}]})
+    )
+    for named in ("out", "out/Patient.parquet"):
+        done = place.toro("import", named)
+        assert done.returncode == 1
+        assert "out/Patient.parquet: refused: Parquet has columns" in done.stderr
+
+
+def test_an_export_of_nothing_but_deletions_is_imported(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": []}))
+    done = place.toro("import", "out")
+    assert done.returncode == 0, done.stderr

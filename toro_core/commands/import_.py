@@ -92,9 +92,11 @@ async def load_paths(
 ) -> int:
     """Load files, tell how it went, and return the exit code."""
     from toro_core.commands.progress import file_progress
-    from toro_core.importing import Report, delete_listed, find_files, jobs_for
+    from toro_core.importing import NothingToImport, Report, delete_listed, find_files, jobs_for, read_manifest
 
     files = find_files(paths)
+    if not files and not any(read_manifest(path) for path in paths if path.is_dir()):
+        raise NothingToImport
     report = Report()
     started = time.monotonic()
     try:
@@ -104,7 +106,7 @@ async def load_paths(
             with file_progress(files) as tell:
                 await run(files, report, tell)
             if go_on or not report.refused:
-                await delete_listed(paths, sink, report)
+                await delete_listed(paths, sink, report, stop=not go_on)
     except BaseException:
         click.echo("Stopped; stored until then:", err=True)
         raise

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toro_core.importing.batches import batches, no_collection
-from toro_core.importing.manifests import deleted_in, read_manifest
 from toro_core.importing.sinks import Sink
 from toro_core.importing.sources import Incoming, Refused, parts_of, read_part
 
-__all__ = ["Report", "delete_listed", "import_files", "import_resources"]
+__all__ = ["Report", "import_files", "import_resources"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,15 +58,6 @@ async def import_resources(
                 await _store(resources, sink, report)
             if stop and report.refused:
                 return
-
-
-async def delete_listed(folders: Iterable[Path], sink: Sink, report: Report) -> None:
-    """Delete what the manifests of bulk exports in these folders list as deleted, adding to `report`."""
-    for folder in folders:
-        manifest = read_manifest(folder) if folder.is_dir() else None
-        for path in manifest.deleted if manifest else ():
-            for name in deleted_in(path):
-                report.deleted += await sink.delete(name)
 
 
 async def _store(batch: list[Incoming], sink: Sink, report: Report) -> None:

@@ -19,14 +19,22 @@ from toro_core.importing.manifests import read_manifest
 from toro_core.json import JsonObject, loads
 from toro_core.xml import InvalidXml, open_xml
 
-__all__ = ["Incoming", "Part", "Refused", "find_files", "parts_of", "read_file", "read_part"]
+__all__ = ["Incoming", "NothingToImport", "Part", "Refused", "find_files", "parts_of", "read_file", "read_part"]
 
 _LINES = (".ndjson", ".jsonl")
 _ENDINGS = (*_LINES, ".json")
 _XML = (".xml", ".xml.gz")
+_PARQUET: Final = ".parquet"
 _PART: Final = 2_000
 _PART_BYTES: Final = 8_000_000
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
+
+
+class NothingToImport(ToroError):
+    """There are no FHIR files; name files, or folders of .ndjson, .jsonl or .json. Parquet is not read, XML if it is named."""
+
+    reason = "NOTHING_TO_IMPORT"
+    issue = "not-found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,11 @@ def read_file(path: Path, *, unpacked: bool = True) -> Iterator[Incoming | Refus
 
     A Bundle is its entries, or itself where it is not to be unpacked.
     """
+    if path.suffix.lower() == _PARQUET:
+        yield Refused(
+            place=str(path), why="Parquet has columns of resources, not resources; import the export's NDJSON."
+        )
+        return
     try:
         with _open(path) as stream:
             if path.name.lower().endswith(_XML):
