@@ -119,6 +119,7 @@ def test_a_target_that_was_written_to_is_not_resumed(stocked: Any) -> None:
         (("export", "out", "--since", "yesterday"), 2, "--since takes a FHIR date"),
         (("export", "out", "--type", "Pateint"), 1, "no resource type"),
         (("export", "out", "--group", "nobody"), 1, "Group/nobody does not exist"),
+        (("export", "out", "--patient", "Patient/nobody"), 1, "Patient/nobody does not exist"),
         (("export", "."), 1, "exists and is not empty"),
     ],
 )

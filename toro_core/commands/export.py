@@ -47,7 +47,12 @@ def export(
     from toro_core.moving import Selection
 
     moment = None if since is None else _moment(since)
-    selection = Selection(types=types, since=moment, patients=patients, groups=groups)
+    selection = Selection(
+        types=types,
+        since=moment,
+        patients=tuple(patient.removeprefix("Patient/") for patient in patients),
+        groups=tuple(group.removeprefix("Group/") for group in groups),
+    )
     return asyncio.run(_run(folder, load(file, os.environ, {"storage": storage}), selection, gzipped))
 
 
