@@ -9,6 +9,7 @@ import resource
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +280,55 @@ def test_an_export_of_nothing_but_deletions_is_imported(place: Any) -> None:
     (out / "manifest.json").write_text(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": []}))
     done = place.toro("import", "out")
     assert done.returncode == 0, done.stderr
+
+
+def test_several_processes_import_what_one_does_whatever_modules_lie_beside_the_files(place: Any) -> None:
+    many(place, 3, lines=2_100)
+    (place.folder / "odd.ndjson").write_text(ODD + "{\n" + SHAPELESS)
+    (place.folder / "msgspec.py").write_text("raise SystemExit('this is data')")
+    done = place.toro("import", ".", "--jobs", "2")
+    alone = place.toro("import", ".", "--jobs", "1", "--storage", "sqlite:///alone.db")
+    assert done.stderr == alone.stderr
+    assert (done.returncode, alone.returncode) == (1, 1)
+    sql = "SELECT seq, version, rid, cast(json AS text) NOT LIKE '%%meta%%' FROM version ORDER BY vid"
+    with closing(sqlite3.connect(place.database)) as one, closing(sqlite3.connect(place.folder / "alone.db")) as other:
+        assert one.execute(sql).fetchall() == other.execute(sql).fetchall()
+    assert count(place.database) == count(place.folder / "alone.db") == 6_301
+
+
+def test_a_killed_import_leaves_no_worker_behind(place: Any) -> None:
+    many(place, 30)
+    with place.start("import", ".", "--jobs", "3") as process:
+        log = place.log_of("import")
+        while "part03.ndjson" not in log.read_text():
+            assert process.poll() is None
+            time.sleep(0.005)
+        workers = [pid for pid in processes() if parent_of(pid) == process.pid]
+        assert len(workers) == 2
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(is_worker(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    check(place.database)
+    assert count(place.database) % 1500 == 0
+
+
+def processes() -> list[int]:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("there is no /proc")
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def is_worker(pid: int) -> bool:
+    try:
+        return b"toro_core.importing.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -85,7 +85,7 @@ class Workers:
 
 @asynccontextmanager
 async def _started(terms: Terms) -> AsyncIterator[Process]:
-    command = (sys.executable, "-m", "toro_core.importing.process")
+    command = (sys.executable, "-P", "-m", "toro_core.importing.process")  # not what lies in the folder of the data
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_BUFFER)
     try:
         with suppress(*_BROKEN):
