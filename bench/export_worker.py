@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from toro_core.access import Access
+from toro_core.allocation import keep_freed_memory
 from toro_core.auth.scopes import grants_of
 from toro_core.bulk.asking import Asking
 from toro_core.bulk.cohorts import Cohorts
@@ -59,6 +60,7 @@ async def export(storage: Storage, folder: Path) -> int:
 
 async def main(what: str, url: str, folder: str) -> None:
     """Do it and print JSON."""
+    keep_freed_memory()  # as the process for exports does
     async with open_storage(url) as storage:
         started = time.perf_counter()
         size = await (scan(storage) if what == "scan" else export(storage, Path(folder)))

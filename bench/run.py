@@ -15,6 +15,7 @@ from bench.exports import measure_exports, measure_reads_beside_exports
 from bench.expressions import measure_expressions
 from bench.extraction import measure_extraction
 from bench.growth import measure_growth, measure_totals
+from bench.imports import measure_imports
 from bench.load import generator
 from bench.moving import measure_moving
 from bench.over_grpc import measure_grpc
@@ -28,6 +29,8 @@ from bench.writes import measure_commits, measure_ingest, measure_records, measu
 
 __all__ = ["Scale", "main", "run"]
 
+_IMPORTED, _IMPORTS = 100_000, 2
+"""So many resources at most are imported, in so many rounds at most."""
 _CACHE = Path(__file__).parent.parent / ".bench-data"
 
 
@@ -74,6 +77,9 @@ async def run(scale: Scale, folder: Path, cache: Path = _CACHE) -> list[Row]:
     rows += await measure_moving(corpus, folder, rounds=rounds)
     _say("other storages beside SQLite")
     rows += await measure_storages(folder, resources=scale.resources, repeats=max(1, repeats // 4), rounds=rounds)
+    _say("imports by several processes")
+    most = max([each for each in (scale.resources, *scale.larger) if each <= _IMPORTED])
+    rows += await measure_imports(folder, resources=most, rounds=min(rounds, _IMPORTS))
     larger = []
     for resources in scale.larger:
         _say(f"making {resources:,} resources, which takes a while the first time")

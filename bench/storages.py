@@ -21,7 +21,7 @@ from toro_core.plugins import open_storage, upkeep
 from toro_core.search.extract import Extractor
 from toro_core.storage import GivesScratch
 
-__all__ = ["measure_storages"]
+__all__ = ["SCHEMES", "Places", "measure_storages"]
 
 _SQLITE = "sqlite"
 _POSTGRES = "postgresql"
@@ -29,7 +29,7 @@ _NAMES = {_SQLITE: "toro.db", "ndjson": "data"}
 """What each storage is called in a folder."""
 _SERVER = os.environ.get("TORO_BENCH_POSTGRES")
 """The URL of a database in which schemas may be made; without it PostgreSQL is left out."""
-_SCHEMES = (*_NAMES, _POSTGRES) if _SERVER else tuple(_NAMES)
+SCHEMES = (*_NAMES, _POSTGRES) if _SERVER else tuple(_NAMES)
 _QUERIES = (
     "patient",
     "patient + category + dates",
@@ -45,7 +45,7 @@ _QUERIES = (
 async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds: int) -> list[Row]:
     """Load the same resources into every storage, and ask each some queries; SQLite is what they compare with."""
     async with AsyncExitStack() as stack:
-        places = _Places(folder, stack)
+        places = Places(folder, stack)
         rows = await _measured(places, resources, repeats=repeats, rounds=rounds)
         if _SERVER:
             new = partial(places.new, _POSTGRES)
@@ -53,15 +53,15 @@ async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds
         return rows
 
 
-async def _measured(places: _Places, resources: int, *, repeats: int, rounds: int) -> list[Row]:
+async def _measured(places: Places, resources: int, *, repeats: int, rounds: int) -> list[Row]:
     ndjson = list(lines(resources))
     rows = []
-    loads = {scheme: _loading(places, scheme, ndjson) for scheme in _SCHEMES}
+    loads = {scheme: _loading(places, scheme, ndjson) for scheme in SCHEMES}
     taken = await take(loads, rounds=rounds)
-    others = [scheme for scheme in _SCHEMES if scheme != _SQLITE]
+    others = [scheme for scheme in SCHEMES if scheme != _SQLITE]
     for scheme in others:
         rows.append(compare(f"{scheme}: ingest", "resources/s", taken[scheme], "SQLite", taken[_SQLITE]))
-    urls = {scheme: await places.new(scheme) for scheme in _SCHEMES}
+    urls = {scheme: await places.new(scheme) for scheme in SCHEMES}
     for each in urls.values():
         await populate(resources, each)
     opened = await take({scheme: _opening(each) for scheme, each in urls.items()}, rounds=rounds)
@@ -89,7 +89,7 @@ async def _searches(urls: dict[str, str], resources: int, *, repeats: int, round
     return rows
 
 
-class _Places:
+class Places:
     """Makes new and empty places for storages."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
@@ -109,7 +109,7 @@ class _Places:
         return f"{scheme}:///{place / _NAMES[scheme]}"
 
 
-def _loading(places: _Places, scheme: str, ndjson: list[bytes]) -> Callable[[], Awaitable[float]]:
+def _loading(places: Places, scheme: str, ndjson: list[bytes]) -> Callable[[], Awaitable[float]]:
     extractor = Extractor(load(), ())
 
     async def sample() -> float:

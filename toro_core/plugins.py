@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib.metadata
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pluggy
 
 from toro_core import hookspecs
 from toro_core.errors import ToroError
 from toro_core.operations.contract import Operation
-from toro_core.storage import OpenStorage, Storage
+from toro_core.storage import Finds, OpenStorage, Storage
 
 __all__ = [
     "PLUGIN_GROUP",
     "STORAGE_GROUP",
     "BrokenPlugin",
+    "NoStorage",
     "UnknownStorage",
+    "check_storage",
+    "open_existing",
     "open_storage",
     "plugin_operations",
     "storage_schemes",
@@ -42,6 +46,28 @@ class UnknownStorage(ToroError):
 
     reason = "UNKNOWN_STORAGE"
     issue = "not-supported"
+
+
+class NoStorage(ToroError):
+    """There is no storage at this URL; correct it. Servers, imports and `toro client add` make a new one."""
+
+    reason = "NO_STORAGE"
+    issue = "not-found"
+
+
+@asynccontextmanager
+async def open_existing(url: str) -> AsyncIterator[Storage]:
+    """Open a storage that is there. Raises UnknownStorage, NoStorage."""
+    await check_storage(url)
+    async with open_storage(url) as storage:
+        yield storage
+
+
+async def check_storage(url: str) -> None:
+    """Raise NoStorage where nothing is at a URL, as far as its plugin can tell."""
+    care = upkeep(url)
+    if isinstance(care, Finds) and not await care.exists(url):
+        raise NoStorage
 
 
 def open_storage(url: str) -> AbstractAsyncContextManager[Storage]:

@@ -31,6 +31,7 @@ __all__ = [
     "DateRow",
     "Expect",
     "Explains",
+    "Finds",
     "GivesLines",
     "GivesScratch",
     "GroupRow",
@@ -162,8 +163,8 @@ class OrderRow(NamedTuple):
     """What sorting by `param` compares: the lowest and the highest of the resource's values, numbers or texts alike."""
 
     param: str
-    low: float | str
-    high: float | str
+    low: int | float | str
+    high: int | float | str
 
 
 class Rows(Struct, frozen=True, kw_only=True, gc=False):
@@ -463,6 +464,14 @@ class Schema(NamedTuple):
 
     found: int
     known: int
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """Upkeep that can tell whether there is a storage: opening one makes it where there is none."""
+
+    async def exists(self, url: str) -> bool:
+        """Look, without making anything. Raises StorageError where that cannot be told."""
 
 
 @runtime_checkable

@@ -25,6 +25,14 @@ class NdjsonUpkeep:
         """Return the URL that opens what is there and claims nothing: others' files read-only. Raises Unsupported for nothing."""
         return await asyncio.to_thread(_looking, url, parse_location(url))
 
+    async def exists(self, url: str) -> bool:
+        """Look for NDJSON, Toro's or others'."""
+        try:
+            await self.looking(url)
+        except Unsupported:
+            return False
+        return True
+
     @asynccontextmanager
     async def scratch(self, url: str) -> AsyncIterator[str]:
         """Give a new folder beside the storage's."""

@@ -26,6 +26,10 @@ _TIMEOUT: Final = 10
 class PostgresUpkeep:
     """Upgrades; backups are pg_dump's, or a migration into a file."""
 
+    async def exists(self, url: str) -> bool:
+        """Look for Toro's tables."""
+        return await _run(url, version_of) != 0
+
     async def schema(self, url: str) -> Schema:
         """Look at the schema."""
         found = await _run(url, version_of)

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
+from typing import NamedTuple
 
 from toro_core.storage import LineBatch, Lines, ScanPlan, joined
 from toro_sqlite.feeds import CURRENT, first_after, walk_scan
 from toro_sqlite.names import Names
 
-__all__ = ["LineWalk"]
+__all__ = ["LineWalk", "Range"]
 
 _MOST_AT_FIRST, _MOST_ROWS = 64, 10_000
 _GUESS = 1_000
@@ -31,34 +33,70 @@ _SEQ = (
 _COLUMN = ", CAST(group_concat(json, '\n') FILTER (WHERE tid = {tid}) AS BLOB)"
 
 
+class Range(NamedTuple):
+    """Versions of whole commits: those after one vid, of a commit after `after`, and up to another, of the commit `seq`."""
+
+    after: int
+    low: int
+    end: int
+    seq: int
+
+
 class LineWalk:
-    """Walks what a scan does, batch by batch, and remembers how far it has come."""
+    """Cuts what a scan walks into ranges, which may be read at the same time, or walks it batch by batch."""
 
     def __init__(self, plan: ScanPlan) -> None:
         """Walk from the plan's beginning."""
         self._plan = plan
         self._walk = walk_scan(plan)
         self._rows = max(1, min(_MOST_AT_FIRST, plan.max_bytes // _GUESS))
+        self._seq = plan.after
         self._vid: int | None = None
+        self._high = 0
 
-    def __call__(self, names: Names) -> LineBatch | None:
-        """Read the next batch; None where nothing follows."""
+    def next_range(self, names: Names) -> Range | None:
+        """Cut the next range off, as large as the plan's batches, going by what was read before; None where nothing follows."""
         connection = names.connection
-        low, high = self._walk.vids(connection, self._vid)
+        low, high = self._rest(connection)
         seq: int | None = connection.execute(_SEQ, (low, high, min(low + self._rows, high - 1))).fetchone()[0]
         if seq is None:
             return None
-        end = first_after(connection, "seq", seq) - 1
-        lines = self._joined(connection, low, end)
-        if lines is None and self._rows > 1:
+        after, self._seq = self._seq, seq
+        self._vid = first_after(connection, "seq", seq) - 1
+        return Range(after, low, self._vid, seq)
+
+    def read(self, cut: Range, names: Names) -> LineBatch | None:
+        """Read a range; None where it has to be walked instead: it is too much, or newlines do not part what is in it."""
+        lines = self._joined(names.connection, cut.low, cut.end)
+        if lines is None:
+            return None
+        size = sum([len(some.json) for some in lines])
+        self._rows = max(1, min(_MOST_ROWS, self._plan.max_bytes * (cut.end - cut.low) // (size + 1)))
+        return LineBatch(cut.seq, lines)
+
+    def within(self, cut: Range) -> LineWalk:
+        """Return a walk of a range."""
+        return LineWalk(replace(self._plan, after=cut.after, up_to=cut.seq))
+
+    def __call__(self, names: Names) -> LineBatch | None:
+        """Read the next batch, of fewer versions where they are too much; None where nothing follows."""
+        start = self._seq, self._vid
+        cut = self.next_range(names)
+        if cut is None:
+            return None
+        if (batch := self.read(cut, names)) is not None:
+            return batch
+        self._seq, self._vid = start
+        if self._rows > 1:
             self._rows = max(1, self._rows // 8)
             return self(names)
-        if lines is None:
-            return self._one_by_one(names, seq, high)
-        self._vid = end
-        size = sum([len(some.json) for some in lines])
-        self._rows = max(1, min(_MOST_ROWS, self._plan.max_bytes * (end - low) // (size + 1)))
-        return LineBatch(seq, lines)
+        return self._one_by_one(names, cut.seq)
+
+    def _rest(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """Return between which vids the rest lies, neither included; where the walk ends is looked for once."""
+        if self._vid is None:
+            self._vid, self._high = self._walk.vids(connection, None)
+        return self._vid, self._high
 
     def _joined(self, connection: sqlite3.Connection, low: int, end: int) -> list[Lines] | None:
         """Return the lines up to a vid; None where they are too many bytes, or where a newline does not part two of them."""
@@ -82,8 +120,10 @@ class LineWalk:
         parted = all(some.json.endswith(b"}") and b"\r" not in some.json for some in lines)
         return lines if parted and sum([some.resources for some in lines]) == count else None
 
-    def _one_by_one(self, names: Names, seq: int, high: int) -> LineBatch:
+    def _one_by_one(self, names: Names, seq: int) -> LineBatch:
+        _, high = self._rest(names.connection)
         batch = self._walk(names, self._vid)
         self._vid = high - 1 if batch.vid is None else batch.vid
+        self._seq = batch.versions[-1].seq if batch.versions else seq
         self._rows = 1
-        return LineBatch(batch.versions[-1].seq if batch.versions else seq, joined(batch.versions))
+        return LineBatch(self._seq, joined(batch.versions))

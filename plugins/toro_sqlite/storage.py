@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,7 +31,7 @@ from toro_sqlite.commits import commit
 from toro_sqlite.connections import open_reader, open_writer
 from toro_sqlite.explain import explain
 from toro_sqlite.faults import fault
-from toro_sqlite.lines import LineWalk
+from toro_sqlite.lines import LineWalk, Range
 from toro_sqlite.loading import load
 from toro_sqlite.location import database_path, prepare
 from toro_sqlite.names import Names
@@ -42,6 +43,8 @@ from toro_sqlite.writer import Writer
 __all__ = ["SqliteStorage", "open_sqlite"]
 
 _CHANGES_BYTES = 1_000_000
+_RANGES = 2
+"""Parts of an export that are read at the same time: SQLite reads outside Python's lock."""
 _INLINE_KEYS = 100
 """Keys, or parts of a criterion, up to which looking each up is still quick."""
 
@@ -138,8 +141,26 @@ class SqliteStorage:
     async def lines(self, plan: ScanPlan) -> AsyncIterator[LineBatch]:
         """Yield the JSON of what was current."""
         walk = LineWalk(plan)
-        while (batch := await self._readers.later(walk)) is not None:
-            yield batch
+        reading: deque[tuple[Range, asyncio.Task[LineBatch | None]]] = deque()
+        cut = self._readers.now(walk.next_range)
+        try:
+            while cut is not None or reading:
+                while cut is not None and len(reading) < _RANGES:
+                    reading.append((cut, asyncio.create_task(self._readers.later(partial(walk.read, cut)))))
+                    cut = self._readers.now(walk.next_range)
+                first, task = reading.popleft()
+                batch = await task
+                if batch is not None:
+                    yield batch
+                    continue
+                slowly = walk.within(first)
+                while (batch := await self._readers.later(slowly)) is not None:
+                    yield batch
+        finally:
+            left = [task for _, task in reading]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
         """Yield every version of later commits."""

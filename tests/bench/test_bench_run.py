@@ -24,6 +24,7 @@ SIDES = {
     "JSON MB",
     "at 2,000",
     "read p99",
+    "--jobs 1",
     *(["sqlite3 command"] if shutil.which("sqlite3") else []),
     "SQL by hand",
     "sqlite3 select" if shutil.which("sqlite3") else "Python sqlite3 select",

@@ -9,6 +9,7 @@ import resource
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ async def test_a_storage_at_its_limit_says_so_and_takes_reads(place: Any) -> Non
     async with open_sqlite(place.storage, max_bytes=4_000_000) as storage:
         sink = StorageSink(storage, definitions, Extractor(definitions, ()), strict=True)
         with pytest.raises(StorageFull):
-            await import_files(files, sink, report, lambda path, report: None)
+            await import_files(sink, files, report, lambda path, report: None)
         assert 0 < report.stored["Patient"] < 8 * 1500
         assert (await storage.read(Key("Patient", "p0-0"))).version == 1
     assert count(place.database) == report.stored["Patient"]
@@ -229,3 +230,105 @@ def test_progress_is_a_line_a_file_where_there_is_no_terminal(place: Any) -> Non
         "part01.ndjson: 6 resources stored so far",
     ]
     assert json.loads((place.folder / "part00.ndjson").read_text().splitlines()[0])["id"] == "p0-0"
+
+
+def test_a_deletion_that_cannot_be_understood_is_refused_by_its_line_and_the_others_are_done(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    manifest = {
+        "transactionTime": "2026-01-01T00:00:00Z",
+        "output": [{"url": "p.ndjson"}],
+        "deleted": [{"url": "d.ndjson"}],
+    }
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "p.ndjson").write_text("".join(SOUND % name for name in "abcd"))
+    urls = [["Patient/a"], ["Pateint/b"], ["Patient/b?x=y"], ["https://there/fhir/Patient/c"]]
+    bundles = [{"entry": [{"request": {"method": "DELETE", "url": url}} for url in some]} for some in urls]
+    lines = [*map(json.dumps, bundles), "{", '{"entry":5}']
+    (out / "d.ndjson.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    done = place.toro("import", "out")
+    assert done.returncode == 1
+    assert "        2 deleted, as the export says" in done.stdout
+    refused = [line.partition(": refused")[0] for line in done.stderr.splitlines() if ": refused" in line]
+    assert refused == [f"out/d.ndjson.gz:{number}" for number in (2, 3, 5, 6)]
+    assert count(place.database) == 2
+    (out / "d.ndjson.gz").unlink()
+    done = place.toro("import", "out", "--stop")
+    assert "out/d.ndjson: refused: the file cannot be read" in done.stderr
+
+
+def test_parquet_is_refused_with_the_reason(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    (out / "Patient.parquet").write_bytes(b"PAR1")
+    done = place.toro("import", "out")
+    assert done.returncode == 1
+    assert "There are no FHIR files" in done.stderr
+    assert "Parquet is not read" in done.stderr
+    (out / "manifest.json").write_text(
+        json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": [{"url": "Patient.parquet"}]})
+    )
+    for named in ("out", "out/Patient.parquet"):
+        done = place.toro("import", named)
+        assert done.returncode == 1
+        assert "out/Patient.parquet: refused: Parquet has columns" in done.stderr
+
+
+def test_an_export_of_nothing_but_deletions_is_imported(place: Any) -> None:
+    out = place.folder / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": []}))
+    done = place.toro("import", "out")
+    assert done.returncode == 0, done.stderr
+
+
+def test_several_processes_import_what_one_does_whatever_modules_lie_beside_the_files(place: Any) -> None:
+    many(place, 3, lines=2_100)
+    (place.folder / "odd.ndjson").write_text(ODD + "{\n" + SHAPELESS)
+    (place.folder / "msgspec.py").write_text("raise SystemExit('this is data')")
+    done = place.toro("import", ".", "--jobs", "2")
+    alone = place.toro("import", ".", "--jobs", "1", "--storage", "sqlite:///alone.db")
+    assert done.stderr == alone.stderr
+    assert (done.returncode, alone.returncode) == (1, 1)
+    sql = "SELECT seq, version, rid, cast(json AS text) NOT LIKE '%%meta%%' FROM version ORDER BY vid"
+    with closing(sqlite3.connect(place.database)) as one, closing(sqlite3.connect(place.folder / "alone.db")) as other:
+        assert one.execute(sql).fetchall() == other.execute(sql).fetchall()
+    assert count(place.database) == count(place.folder / "alone.db") == 6_301
+
+
+def test_a_killed_import_leaves_no_worker_behind(place: Any) -> None:
+    many(place, 30)
+    with place.start("import", ".", "--jobs", "3") as process:
+        log = place.log_of("import")
+        while "part03.ndjson" not in log.read_text():
+            assert process.poll() is None
+            time.sleep(0.005)
+        workers = [pid for pid in processes() if parent_of(pid) == process.pid]
+        assert len(workers) == 2
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(is_worker(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    check(place.database)
+    assert count(place.database) % 1500 == 0
+
+
+def processes() -> list[int]:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("there is no /proc")
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def is_worker(pid: int) -> bool:
+    try:
+        return b"toro_core.importing.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

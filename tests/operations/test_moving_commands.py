@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
+import signal
 import sqlite3
 import tarfile
 import time
@@ -52,13 +54,7 @@ def test_a_migrated_storage_serves_the_same_clients_and_resources(stocked: Any) 
 
 async def test_killed_and_resumed_it_ends_with_both_sides_equal(stocked: Any) -> None:
     source, target = urls(stocked)
-    for file in range(6):
-        lines = (
-            f'{{"resourceType":"Observation","id":"o{file}-{n}","status":"final","code":{{"text":"{"x" * 2000}"}}}}'
-            for n in range(1000)
-        )
-        (stocked.folder / f"more{file:02}.ndjson").write_text("\n".join(lines))
-    assert stocked.toro("import", *(f"more{n:02}.ndjson" for n in range(6)), "--no-validate").returncode == 0
+    fill_with_observations(stocked, files=6)
     kill_in_between(stocked, source, target)
     async with open_storage(target) as half:
         there = sum(one.versions for one in (await tally(half)).values())
@@ -74,6 +70,17 @@ async def test_killed_and_resumed_it_ends_with_both_sides_equal(stocked: Any) ->
         assert ours == await tally(other)
         assert await same_state(one, other)
     assert moved == sum(counted.versions for counted in ours.values()) - there
+
+
+def fill_with_observations(place: Any, files: int) -> None:
+    """Import files of a thousand Observations of 2 kB each."""
+    for file in range(files):
+        lines = (
+            f'{{"resourceType":"Observation","id":"o{file}-{n}","status":"final","code":{{"text":"{"x" * 2000}"}}}}'
+            for n in range(1000)
+        )
+        (place.folder / f"more{file:02}.ndjson").write_text("\n".join(lines))
+    assert place.toro("import", *(f"more{n:02}.ndjson" for n in range(files)), "--no-validate").returncode == 0
 
 
 def kill_in_between(place: Any, source: str, target: str) -> None:
@@ -112,16 +119,17 @@ def test_a_target_that_was_written_to_is_not_resumed(stocked: Any) -> None:
         (("export", "out", "--since", "yesterday"), 2, "--since takes a FHIR date"),
         (("export", "out", "--type", "Pateint"), 1, "no resource type"),
         (("export", "out", "--group", "nobody"), 1, "Group/nobody does not exist"),
+        (("export", "out", "--patient", "Patient/nobody"), 1, "Patient/nobody does not exist"),
         (("export", "."), 1, "exists and is not empty"),
     ],
 )
-def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
-    (place.folder / "file").touch()
-    done = place.toro(*arguments)
+def test_what_cannot_work_is_said(stocked: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
+    (stocked.folder / "file").touch()
+    done = stocked.toro(*arguments)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (place.folder / "out").exists()
+    assert not (stocked.folder / "out").exists()
 
 
 def test_an_export_imports_again(stocked: Any) -> None:
@@ -164,12 +172,117 @@ def test_the_parameters_of_added_packages_move_too(
         assert "index         up to date" in capsys.readouterr().out
 
 
-def test_a_mistyped_source_is_not_taken_for_an_empty_one(place: Any) -> None:
+def test_an_empty_source_is_not_taken_for_one_that_was_moved(place: Any) -> None:
+    (place.folder / "empty").mkdir()
     for command in (
-        ("migrate", "sqlite:///mistyped.db", "sqlite:///new.db"),
-        ("backup", "copy.db", "--storage", "ndjson:///mistyped"),
+        ("migrate", "ndjson:///empty", "sqlite:///new.db"),
+        ("backup", "copy.db", "--storage", "ndjson:///empty"),
     ):
         done = place.toro(*command)
         assert done.returncode == 1, done.stdout
         assert "There is nothing in the source" in done.stderr
     assert not list(place.folder.glob("copy.db*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "out", "--storage", "{}"),
+        ("search", "Patient", "--storage", "{}"),
+        ("reindex", "--storage", "{}"),
+        ("backup", "file.db", "--storage", "{}"),
+        ("migrate", "{}", "sqlite:///new.db"),
+        ("storage", "info", "{}"),
+        ("storage", "upgrade", "{}"),
+        ("client", "list", "--storage", "{}"),
+        ("package", "list", "--storage", "{}"),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+@pytest.mark.parametrize("url", ["sqlite:///mistyped.db", "ndjson:///mistyped"])
+def test_what_reads_makes_no_storage_where_there_is_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    url: str,
+) -> None:
+    if arguments[1] == "upgrade" and url.startswith("ndjson"):
+        pytest.skip("it has no schema")
+    monkeypatch.chdir(tmp_path)
+    assert main([part.format(url) for part in arguments]) == 1
+    assert "There is no storage at this URL" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_that_was_killed_is_cleared_away_by_the_next_and_never_one_that_runs(stocked: Any) -> None:
+    left = stocked.folder / ".out.partial"
+    fill_with_observations(stocked, files=2)
+    with stocked.start("export", "out") as process:
+        while not (left / "Observation.ndjson").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGSTOP)
+        beside = stocked.toro("export", "out")
+        assert beside.returncode == 1
+        assert "another export writes out" in beside.stderr
+        assert (left / "Observation.ndjson").exists()
+        process.kill()
+    assert not (stocked.folder / "out").exists()
+    (left / "Nothing.ndjson").write_text("of the one that was killed")
+    done = stocked.toro("export", "out")
+    assert done.returncode == 0, done.stderr
+    assert not left.exists()
+    assert not (stocked.folder / "out/Nothing.ndjson").exists()
+    manifest = json.loads((stocked.folder / "out/manifest.json").read_text())
+    assert {each["type"]: each["count"] for each in manifest["output"]}["Observation"] >= 2_000
+
+
+def test_ctrl_c_and_a_full_disk_leave_nothing_of_an_export(stocked: Any) -> None:
+    fill_with_observations(stocked, files=2)
+    with stocked.start("export", "out") as process:
+        while not (stocked.folder / ".out.partial/Observation.ndjson").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert "Traceback" not in stocked.log_of("export").read_text()
+
+    def small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    done = stocked.toro("export", "out", preexec_fn=small_disk)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+    assert not list(stocked.folder.glob("*out*"))
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE version SET json = CAST(replace(json, 'final', 'fina1') AS BLOB)", "FROM has"),
+        ("DELETE FROM version WHERE vid = (SELECT min(vid) FROM version)", "FROM has"),
+        ("UPDATE version SET at = at + 1 WHERE vid = (SELECT min(vid) FROM version)", "FROM has"),
+        ("UPDATE version SET deleted = 1 WHERE vid = (SELECT max(vid) FROM version)", "FROM has"),
+        ("DELETE FROM state WHERE key LIKE 'auth/client/%'", "clients and other records of the server differ"),
+        ("UPDATE state SET value = x'7b7d' WHERE key LIKE 'auth/client/%'", "clients and other records"),
+    ],
+)
+def test_a_migration_that_ends_with_any_difference_exits_with_1(
+    stocked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tampering: str, said: str
+) -> None:
+    import toro_core.moving
+
+    source, target = urls(stocked)
+    run = toro_core.moving.migrate
+
+    async def tampered(*arguments: Any, **options: Any) -> int:
+        moved = await run(*arguments, **options)
+        with closing(sqlite3.connect(stocked.folder / "new.db")) as connection:
+            assert connection.execute(tampering).rowcount > 0
+            connection.commit()
+        return moved
+
+    monkeypatch.setattr(toro_core.moving, "migrate", tampered)
+    assert main(["migrate", source, target]) == 1
+    assert said in capsys.readouterr().err

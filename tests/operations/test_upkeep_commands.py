@@ -70,7 +70,7 @@ def test_a_restored_storage_serves(stocked: Any) -> None:
     ("arguments", "code", "said"),
     [
         (("backup", "there"), 2, "there exists"),
-        (("backup", "new", "--storage", "sqlite:///gone.db"), 1, "cannot be opened"),
+        (("backup", "new", "--storage", "sqlite:///gone.db"), 1, "There is no storage at this URL"),
         (("restore", "gone"), 2, "does not exist"),
         (("restore", "there", "--storage", "sqlite:///new.db"), 1, "not a SQLite database"),
         (("storage", "info", "nosuch://"), 1, "no installed plugin"),

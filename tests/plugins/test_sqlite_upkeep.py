@@ -12,7 +12,7 @@ import pytest
 from toro_core.errors import Damaged, StorageBusy, StorageError, Unsupported
 from toro_core.moving import tally
 from toro_core.search.plan import Reference, SearchPlan
-from toro_core.storage import BacksUp, GivesScratch, Storage, Upgrades
+from toro_core.storage import BacksUp, Finds, GivesScratch, Storage, Upgrades
 from toro_core.testing.making import TYPE, delete, found, key, write
 from toro_sqlite import open_sqlite
 from toro_sqlite.schema import _MIGRATIONS, SCHEMA_VERSION
@@ -22,6 +22,7 @@ CARE = SqliteUpkeep()
 
 
 def test_it_offers_every_upkeep() -> None:
+    assert isinstance(CARE, Finds)
     assert isinstance(CARE, Upgrades)
     assert isinstance(CARE, BacksUp)
     assert isinstance(CARE, GivesScratch)
@@ -63,6 +64,19 @@ async def test_a_backup_under_writes_is_one_moment_and_restores_to_the_same(tmp_
             await restored.commit([write("own")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "restored.db", "toro.db"]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_backup_that_is_given_up_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/toro.db"
+    async with open_sqlite(url) as storage:
+        await storage.commit([write(f"a{number}", note="x" * 20_000) for number in range(1_000)])
+        task = asyncio.create_task(CARE.backup(url, tmp_path / "backup"))
+        while not (tmp_path / "backup.partial").exists():
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not list(tmp_path.glob("backup*"))
 
 
 async def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from toro_core.bulk.errors import FilesUnusable
+from toro_core.writeback import WRITE_BACK_BYTES, write_back
 
 __all__ = ["Files", "Folder", "LocalFiles", "Output", "open_files"]
 
@@ -114,11 +115,15 @@ class _Durable:
     def __init__(self, descriptor: int, path: Path) -> None:
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._path = path
+        self._sent = self._unsent = 0
 
     def write(self, data: bytes, /) -> None:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
+        self._unsent += len(data)
+        if self._unsent >= WRITE_BACK_BYTES:
+            self._sent, self._unsent = write_back(self._file.fileno(), self._sent), 0
 
     def close(self) -> None:
         if self._file.closed:

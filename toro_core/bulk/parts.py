@@ -16,6 +16,8 @@ from toro_core.definitions import Definitions
 __all__ = ["Encoder", "Encoders", "NdjsonEncoder", "Parts"]
 
 _PENDING: Final = 1 << 20
+_FEW: Final = 4
+"""Up to so many are written as they are: they are large, and joining would copy them."""
 
 
 class Encoder(Protocol):
@@ -41,9 +43,10 @@ class NdjsonEncoder:
 
     def write(self, lines: list[bytes]) -> None:
         """Write resources."""
-        data = b"\n".join((*lines, b""))
-        self._output.write(data)
-        self._size += len(data)
+        for some in lines if len(lines) <= _FEW else (b"\n".join(lines),):
+            self._output.write(some)
+            self._output.write(b"\n")
+            self._size += len(some) + 1
 
     def close(self) -> int:
         """Complete the file."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from toro_core.allocation import keep_freed_memory
 from toro_core.assembly import open_runner
 from toro_core.bulk.runner import Runner
 from toro_core.bulk.supervisor import NOT_OPENED
@@ -31,6 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server hears it and closes the input
     if hasattr(os, "nice"):
         os.nice(_NICE)
+    keep_freed_memory()
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
     configure(settings.log_level)
     return asyncio.run(_work(replace(settings, export_poll=_POLL, export_process=False)))

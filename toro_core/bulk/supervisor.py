@@ -83,7 +83,7 @@ class Supervisor:
         await stack.enter_async_context(self._runner.running())
 
     async def _start(self) -> None:
-        command = (sys.executable, "-m", "toro_core.bulk.process")
+        command = (sys.executable, "-P", "-m", "toro_core.bulk.process")
         self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE)
         assert self._process.stdin is not None, "it was asked for"  # noqa: S101
         self._process.stdin.write(self._settings + b"\n")

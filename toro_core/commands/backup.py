@@ -31,9 +31,10 @@ def backup(target: Path, file: Path | None, storage: str | None) -> int:
 async def back_up(target: Path, settings: Settings) -> int:
     """Make a backup of the settings' storage and say so; return the exit code."""
     from toro_core.commands.migrate import move
-    from toro_core.plugins import open_storage, upkeep
+    from toro_core.plugins import check_storage, open_storage, upkeep
     from toro_core.storage import BacksUp
 
+    await check_storage(settings.storage)
     care = upkeep(settings.storage)
     if isinstance(care, BacksUp):
         await care.backup(settings.storage, target)

@@ -67,7 +67,7 @@ def add(
         )
 
     try:
-        added = _run(settings, register)
+        added = _run(settings, register, new=True)
     except RegistrationRefused as refused:
         raise click.UsageError(str(refused)) from None
     _print_sheet(added, settings)
@@ -122,11 +122,12 @@ def _settings(file: Path | None, storage: str | None) -> Settings:
     return load(file, os.environ, {"storage": storage})
 
 
-def _run(settings: Settings, work: Callable[[Clients], Awaitable[_T]]) -> _T:
-    from toro_core.plugins import open_storage
+def _run(settings: Settings, work: Callable[[Clients], Awaitable[_T]], *, new: bool = False) -> _T:
+    """Work with a storage's clients; it may be a `new` one."""
+    from toro_core.plugins import open_existing, open_storage
 
     async def opened() -> _T:
-        async with open_storage(settings.storage) as storage:
+        async with (open_storage if new else open_existing)(settings.storage) as storage:
             return await work(Clients(storage))
 
     return asyncio.run(opened())

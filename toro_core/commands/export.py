@@ -47,7 +47,12 @@ def export(
     from toro_core.moving import Selection
 
     moment = None if since is None else _moment(since)
-    selection = Selection(types=types, since=moment, patients=patients, groups=groups)
+    selection = Selection(
+        types=types,
+        since=moment,
+        patients=tuple(patient.removeprefix("Patient/") for patient in patients),
+        groups=tuple(group.removeprefix("Group/") for group in groups),
+    )
     return asyncio.run(_run(folder, load(file, os.environ, {"storage": storage}), selection, gzipped))
 
 
@@ -65,13 +70,13 @@ async def _run(folder: Path, settings: Settings, selection: Selection, gzipped: 
     from toro_core.commands.progress import place_progress
     from toro_core.moving import export as run
     from toro_core.packages import definitions_of
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
     from toro_core.resources import known_type
     from toro_core.search.extract import Extractor
     from toro_core.storage import instant
 
     started = time.monotonic()
-    async with open_storage(settings.storage) as storage:
+    async with open_existing(settings.storage) as storage:
         definitions = await definitions_of(storage)
         for name in selection.types:
             known_type(name, definitions.resource_types)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from toro_core.importing import Refused, Report, Sink
 
 __all__ = ["import_", "load_paths"]
+
+_Run: TypeAlias = "Callable[[Sequence[Path], Report, Callable[[Path, Report], None]], Awaitable[None]]"
 
 _SHOWN: Final = 20
 
@@ -35,6 +39,12 @@ _SHOWN: Final = 20
 @click.option(
     "--validate/--no-validate", default=True, show_default=True, help="Check resources, where not sent to a core."
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Processes to use, of which one writes and the others read and check; 1 does all in one.  "
+    "[default: as many as there are CPUs, up to 8; 1 for what is done in seconds]",
+)
 def import_(
     paths: tuple[Path, ...],
     file: Path | None,
@@ -44,6 +54,7 @@ def import_(
     strict: bool,
     go_on: bool,
     validate: bool,
+    jobs: int | None,
 ) -> int:
     """Load Bundles, NDJSON, single resources (each plain or gzipped), folders of them and bulk exports with their manifest.
 
@@ -55,12 +66,17 @@ def import_(
         raise click.UsageError("--storage and --core exclude each other")
     if address and not token:
         raise click.UsageError("--core needs an access token: set TORO_TOKEN or --token")
+    if address and jobs is not None:
+        raise click.UsageError("--jobs is about --storage; a core checks what it is sent itself")
     settings = load(file, os.environ, {"storage": storage})
     if address:
         settings.check_grpc(address)
     if strict and not validate:
         raise click.UsageError("--strict and --no-validate exclude each other")
-    return asyncio.run(load_paths(paths, settings, address, token or "", strict=strict, go_on=go_on, validate=validate))
+    loading = load_paths(
+        paths, settings, address, token or "", strict=strict, go_on=go_on, validate=validate, jobs=jobs
+    )
+    return asyncio.run(loading)
 
 
 async def load_paths(
@@ -72,20 +88,25 @@ async def load_paths(
     strict: bool = False,
     go_on: bool = True,
     validate: bool = True,
+    jobs: int | None = None,
 ) -> int:
     """Load files, tell how it went, and return the exit code."""
     from toro_core.commands.progress import file_progress
-    from toro_core.importing import Report, delete_listed, find_files, import_files
+    from toro_core.importing import NothingToImport, Report, delete_listed, find_files, jobs_for, read_manifest
 
     files = find_files(paths)
+    if not files and not any(read_manifest(path) for path in paths if path.is_dir()):
+        raise NothingToImport
     report = Report()
     started = time.monotonic()
     try:
-        async with _open_sink(settings, address, token, strict=strict, validate=validate) as sink:
+        asked = _Asked(strict=strict, stop=not go_on, validate=validate, jobs=jobs or jobs_for(files))
+        opened = _open_core(settings, address, token, asked) if address else _open_storage(settings, asked)
+        async with opened as (sink, run):
             with file_progress(files) as tell:
-                await import_files(files, sink, report, tell, stop=not go_on)
+                await run(files, report, tell)
             if go_on or not report.refused:
-                await delete_listed(paths, sink, report)
+                await delete_listed(paths, sink, report, stop=not go_on)
     except BaseException:
         click.echo("Stopped; stored until then:", err=True)
         raise
@@ -96,29 +117,56 @@ async def load_paths(
     return 1 if report.refused else 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    strict: bool
+    stop: bool
+    validate: bool
+    jobs: int
+
+
 @asynccontextmanager
-async def _open_sink(
-    settings: Settings, address: str | None, token: str, *, strict: bool, validate: bool
-) -> AsyncIterator[Sink]:
+async def _open_core(settings: Settings, address: str, token: str, asked: _Asked) -> AsyncIterator[tuple[Sink, _Run]]:
     from toro_core.channel import core_tls
     from toro_core.definitions import load as load_definitions
-    from toro_core.importing import CoreSink, StorageSink
-    from toro_core.packages import announced, definitions_of
+    from toro_core.importing import CoreSink, import_files
+    from toro_core.v1 import connect
+
+    async with connect(address, max_body=settings.max_body, tls=core_tls(settings)) as core:
+        sink = CoreSink(core, load_definitions(), token)
+        yield sink, partial(import_files, sink, stop=asked.stop)
+
+
+@asynccontextmanager
+async def _open_storage(settings: Settings, asked: _Asked) -> AsyncIterator[tuple[Sink, _Run]]:
+    from toro_core.importing import StorageSink, Terms, import_files, import_files_apart, open_workers
+    from toro_core.packages import announced, definitions_of, stored_packages
     from toro_core.plugins import open_storage
     from toro_core.search.extract import Extractor
-    from toro_core.v1 import connect
     from toro_core.validation import Validator
 
-    if address:
-        async with connect(address, max_body=settings.max_body, tls=core_tls(settings)) as core:
-            yield CoreSink(core, load_definitions(), token)
-        return
     async with open_storage(settings.storage) as storage:
         definitions = await definitions_of(storage)
-        validator = Validator(definitions, policy=settings.profile_policy) if validate else None
+        validator = Validator(definitions, policy=settings.profile_policy) if asked.validate else None
         extractor = Extractor(definitions, settings.own_bases())
+        sink = StorageSink(storage, definitions, extractor, strict=asked.strict, validator=validator)
         async with announced(storage, definitions):
-            yield StorageSink(storage, definitions, extractor, strict=strict, validator=validator)
+            if asked.jobs == 1:
+                yield sink, partial(import_files, sink, stop=asked.stop)
+                return
+            terms = Terms(
+                packages=[package.data for package in await stored_packages(storage)],
+                service_bases=settings.own_bases(),
+                policy=settings.profile_policy if asked.validate else None,
+                strict=asked.strict,
+                stop=asked.stop,
+            )
+            async with open_workers(asked.jobs - 1, terms, sink.preparer, _tell_of_workers) as workers:
+                yield sink, partial(import_files_apart, sink, workers, stop=asked.stop)
+
+
+def _tell_of_workers(what: str) -> None:
+    click.echo(what, err=True)
 
 
 def _tell(report: Report, seconds: float) -> None:

@@ -43,9 +43,9 @@ def migrate(source: str, target: str, file: Path | None, resume: bool, warm: boo
 
 
 async def _run(source_url: str, target_url: str, settings: Settings, resume: bool, warm: bool) -> int:
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing, open_storage
 
-    async with open_storage(source_url) as source, open_storage(target_url) as target:
+    async with open_existing(source_url) as source, open_storage(target_url) as target:
         return await move(source, target, settings, resume=resume, finish=not warm)
 
 

@@ -130,11 +130,11 @@ def _tell(label: str, facts: dict[str, Any], unknown: Sequence[str]) -> None:
 
 async def _list(settings: Settings) -> None:
     from toro_core.packages import definitions_of, stored_packages
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
     from toro_core.search.extract import Extractor
     from toro_core.search.indexed import settle
 
-    async with open_storage(settings.storage) as opened:
+    async with open_existing(settings.storage) as opened:
         definitions = await definitions_of(opened)
         added = {package.label for package in await stored_packages(opened)}
         extractor = Extractor(definitions, settings.own_bases())
@@ -152,9 +152,9 @@ async def _list(settings: Settings) -> None:
 
 async def _remove(name: str, settings: Settings) -> int:
     from toro_core.packages import remove_package
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
 
-    async with open_storage(settings.storage) as opened:
+    async with open_existing(settings.storage) as opened:
         if await remove_package(opened, name):
             click.echo(f"Removed {name}; restart the cores of this deployment, and run toro reindex")
             return 0

@@ -46,7 +46,7 @@ def place_progress(label: str, end: int) -> Iterator[Callable[[int, int], None]]
             nonlocal said
             if time.monotonic() - said >= _PAUSE:
                 said = time.monotonic()
-                click.echo(f"{label}: {done} so far, {100 * place // max(1, end)} %", err=True)
+                click.echo(f"{label}: {done} so far, {min(100, 100 * place // max(1, end))} %", err=True)
 
         yield say
         return

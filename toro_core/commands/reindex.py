@@ -30,11 +30,11 @@ def reindex(file: Path | None, storage: str | None, everything: bool) -> int:
 
 async def _run(settings: Settings, everything: bool) -> int:
     from toro_core.packages import announced, definitions_of
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
     from toro_core.search.extract import Extractor
     from toro_core.search.reindex import reindex as run
 
-    async with open_storage(settings.storage) as storage:
+    async with open_existing(settings.storage) as storage:
         definitions = await definitions_of(storage)
         # A core of other definitions would go on writing resources without the rows that are made here.
         async with announced(storage, definitions):

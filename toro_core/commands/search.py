@@ -43,7 +43,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     from toro_core.caller import Caller
     from toro_core.commands.progress import indexing_progress
     from toro_core.packages import definitions_of
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
     from toro_core.search.extract import Extractor
     from toro_core.search.paging import PageTokens
     from toro_core.search.parse import SearchParser
@@ -51,7 +51,7 @@ async def _run(query: str, settings: Settings, explain: bool) -> int:
     from toro_core.searching import Searcher
 
     operator = Caller(client_id="operator", grants=(Grant(type="*", permissions="rs"),))
-    async with open_storage(settings.storage) as storage:
+    async with open_existing(settings.storage) as storage:
         definitions = await definitions_of(storage)
         asked = _asked(query, definitions.resource_types)
         extractor = Extractor(definitions, settings.own_bases())

@@ -47,7 +47,7 @@ def info(url: str) -> int:
 
 async def _info(url: str) -> int:
     from toro_core.packages import definitions_of
-    from toro_core.plugins import open_storage, upkeep
+    from toro_core.plugins import check_storage, open_storage, upkeep
     from toro_core.search.extract import Extractor
     from toro_core.search.indexed import find_pending
     from toro_core.search.plan import SearchPlan
@@ -59,6 +59,7 @@ async def _info(url: str) -> int:
         if looking != url:
             click.echo("opened        read-only, so that looking makes nothing")
             url = looking
+    await check_storage(url)
     if isinstance(care, Upgrades):
         schema = await care.schema(url)
         newest = (
@@ -161,9 +162,10 @@ def upgrade(url: str, file: Path | None, no_backup: bool) -> int:
 
 async def _upgrade(url: str, file: Path | None, no_backup: bool) -> int:
     from toro_core.commands.backup import back_up
-    from toro_core.plugins import upkeep
+    from toro_core.plugins import check_storage, upkeep
     from toro_core.storage import BacksUp, Upgrades
 
+    await check_storage(url)
     care = upkeep(url)
     if not isinstance(care, Upgrades):
         click.echo("This storage has no schema to upgrade: its plugin sees to that when it opens it.")

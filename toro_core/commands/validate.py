@@ -77,12 +77,12 @@ async def _definitions(storage: str | None, packages: Sequence[Path]) -> Definit
     from toro_core.definitions.compile_guides import compile_guide
     from toro_core.json import dumps
     from toro_core.packages import stored_packages
-    from toro_core.plugins import open_storage
+    from toro_core.plugins import open_existing
 
     known = load_definitions()
     added: list[bytes] = []
     if storage:
-        async with open_storage(storage) as opened:
+        async with open_existing(storage) as opened:
             added = [package.data for package in await stored_packages(opened)]
     for path in packages:
         added.append(dumps(compile_guide(read_package(path), known.with_packages(added))))

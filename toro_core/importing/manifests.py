@@ -5,18 +5,15 @@ https://hl7.org/fhir/uv/bulkdata/STU2/export.html#response---complete-status
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
-from toro_core.errors import ToroError
-from toro_core.json import loads
-
-__all__ = ["MANIFEST", "Manifest", "deleted_in", "read_manifest"]
+__all__ = ["MANIFEST", "Manifest", "read_manifest"]
 
 MANIFEST: Final = "manifest.json"
 
@@ -52,20 +49,6 @@ def read_manifest(folder: Path) -> Manifest | None:
         output=[_find(folder, listed) for listed in told.output],
         deleted=[_find(folder, listed) for listed in told.deleted or ()],
     )
-
-
-def deleted_in(path: Path) -> Iterator[str]:
-    """Yield the resources that a file of Bundles names as deleted, each as `Type/id`."""
-    with path.open("rb") as lines:
-        for line in lines:
-            try:
-                bundle: Any = loads(line) if line.strip() else {}
-            except ToroError:
-                continue
-            for entry in bundle.get("entry") or ():
-                request = entry.get("request") if isinstance(entry, dict) else None
-                if isinstance(request, dict) and request.get("method") == "DELETE":
-                    yield str(request.get("url", ""))
 
 
 def _find(folder: Path, listed: _Listed) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from toro_core.ahead import ahead
+from toro_core.allocation import keep_freed_memory
 from toro_core.errors import NotFound, Unsupported
 from toro_core.json import loads
 from toro_core.lines import lines
@@ -18,7 +19,8 @@ from toro_core.storage import Key, LineBatch, ScanPlan, Storage, Stored, instant
 
 __all__ = ["Exported", "Selection", "export"]
 
-_BATCH_BYTES: Final = 4_000_000
+_BATCH_BYTES: Final = 1_000_000
+"""What a processor's cache holds: batches of four times as much take a fifth longer to read and write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,11 @@ async def export(
     """Write the current resources as they are at one moment, a file a type, and a manifest with counts and hashes.
 
     The folder is there whole or not at all. `progress` is told the sequence reached and how many resources are written. Raises
-    FolderExists, NotFound for a group, and Unsupported where the storage has no snapshots.
+    FolderExists, NotFound for a patient or a group, and Unsupported where the storage has no snapshots.
     """
     if "snapshot_scan" not in storage.capabilities:
         raise Unsupported("this storage cannot be exported: it does not declare snapshot_scan")
+    keep_freed_memory()
     await index_new(storage, extractor, lambda done: None)
     with output_folder(folder, gzipped=gzipped) as opened:
         patients = await _patients(storage, extractor, selection)
@@ -86,13 +89,15 @@ async def _lines_of(
 
 
 def _lies_with(patients: frozenset[str], stored: Stored, extractor: Extractor) -> bool:
-    return not patients.isdisjoint(extractor.rows(loads(stored.json)).compartments)
+    return not patients.isdisjoint(extractor.compartments(loads(stored.json)))
 
 
 async def _patients(storage: Storage, extractor: Extractor, selection: Selection) -> frozenset[str] | None:
     """Return the ids of those whose compartments are exported, None for everything."""
     if not selection.patients and not selection.groups:
         return None
+    for patient in selection.patients:
+        await storage.read(Key("Patient", patient))  # one that was deleted may have left something behind
     members = [await _members(storage, extractor, group) for group in selection.groups]
     return frozenset(selection.patients).union(*members)
 

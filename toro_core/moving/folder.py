@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,10 @@ from typing import IO, Any, Final
 from toro_core.errors import ToroError
 from toro_core.lines import on_one_line
 from toro_core.storage import Lines
+from toro_core.writeback import WRITE_BACK_BYTES, write_back
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["MANIFEST", "FolderExists", "Output", "OutputFolder", "output_folder"]
 
@@ -38,6 +42,10 @@ class Output:
     name: str
     count: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
+    sent: int = 0
+    """Bytes that the system has been told to bring to the disk,"""
+    unsent: int = 0
+    """and bytes of lines that have come since."""
 
     @property
     def hash(self) -> str:
@@ -65,6 +73,9 @@ class OutputFolder:
             file.write(text)
             output.digest.update(text)
         output.count += lines.resources
+        output.unsent += len(lines.json)
+        if output.unsent >= WRITE_BACK_BYTES:
+            output.sent, output.unsent = write_back(file.fileno(), output.sent), 0
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest and bring every file to the disk."""
@@ -96,17 +107,53 @@ def output_folder(path: Path, *, gzipped: bool) -> Iterator[OutputFolder]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FolderExists(f"{path} exists and is not empty; name a new folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".partial", dir=path.parent))
-    folder = OutputFolder(partial, gzipped=gzipped)
+    with _held(path.absolute().with_name(f".{path.absolute().name}.partial"), path) as partial:
+        folder = OutputFolder(partial, gzipped=gzipped)
+        try:
+            yield folder
+            partial.replace(path)
+            _fsync(path.absolute().parent)
+        except BaseException:
+            with suppress(OSError):  # a full disk refuses what is still to be written, too
+                folder.close()
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _held(partial: Path, path: Path) -> Iterator[Path]:
+    """Make a folder, emptied of what an export that was killed has left, and keep other exports away. Raises FolderExists."""
+    partial.mkdir(mode=0o700, exist_ok=True)
+    with _locked(partial) as held:
+        if not held:
+            raise FolderExists(f"another export writes {path}; wait for it, or name a new folder")
+        for left in partial.iterdir():
+            left.unlink()
+        yield partial
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder until its end or that of the process; False where somebody else has, or where it was moved meanwhile."""
+    if sys.platform == "win32":
+        yield True
+        return
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        yield folder
-        partial.replace(path)
-        _fsync(path.parent)
-    except BaseException:
-        with suppress(OSError):  # a full disk refuses what is still to be written, too
-            folder.close()
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass  # a file system without locks
+        try:
+            there = os.path.samestat(folder.stat(), os.fstat(opened))
+        except FileNotFoundError:
+            there = False
+        yield there
+    finally:
+        os.close(opened)
 
 
 def _create(path: Path, *, gzipped: bool) -> IO[bytes]:
