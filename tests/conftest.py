@@ -52,6 +52,10 @@ class PostgresServer:
         how = ("-R", "-X", "stream", "--checkpoint=fast", "--no-sync")
         self.run("pg_basebackup", "-D", f"{self.folder}/data", "-d", primary.url, *how)
 
+    def clear(self) -> None:
+        """Remove the database cluster of a server that has stopped."""
+        shutil.rmtree(self.folder / "data")
+
     def promote(self) -> None:
         self.run("pg_ctl", "promote", "-w", "-D", f"{self.folder}/data")
 

@@ -32,7 +32,7 @@ from toro_postgres.names import Names, needed
 from toro_postgres.reader import Database, Reader
 from toro_postgres.reindexing import reindex
 from toro_postgres.schema import Connection, is_cluster, prepared
-from toro_postgres.sessions import Sessions
+from toro_postgres.sessions import Sessions, Work
 from toro_postgres.writer import Writer
 
 __all__ = ["PostgresStorage", "opened"]
@@ -52,9 +52,11 @@ async def opened(
 
     At most so many `connections` are used; a statement is stopped after `statement_seconds`, unless the URL's options say more.
     """
-    async with Sessions.connected(url, most=connections, statement_seconds=statement_seconds) as sessions:
-        secret = await sessions.once(prepared)
-        names, keys = Names(), Keys(secret)
+    names = Names()
+    async with Sessions.connected(
+        url, most=connections, statement_seconds=statement_seconds, failed_over=names.forget
+    ) as sessions:
+        keys = Keys(await sessions.once(prepared))
         await sessions.once(names.refresh)
         database = Database(
             names=names, keys=keys, entries=Entries(names, keys), is_cluster=await sessions.once(is_cluster)
@@ -97,8 +99,8 @@ class PostgresStorage:
         """Replace index rows."""
         if indexed:
             indexed = tuple(indexed)
-            await self._ensure([(each.key.type, each.rows) for each in indexed])
-            await self._sessions.write(lambda connection: reindex(connection, self._database, indexed))
+            ready = self._named([(each.key.type, each.rows) for each in indexed])
+            await self._sessions.write(lambda connection: reindex(connection, self._database, indexed), ready=ready)
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
@@ -141,8 +143,8 @@ class PostgresStorage:
         if versions:
             versions = tuple(versions)
             rows = [(stored.key.type, rows) for stored, rows in versions if rows is not None]
-            await self._ensure(rows, {each.stored.key.type for each in versions})
-            await self._sessions.write(lambda connection: load(connection, self._database, versions))
+            ready = self._named(rows, {each.stored.key.type for each in versions})
+            await self._sessions.write(lambda connection: load(connection, self._database, versions), ready=ready)
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
@@ -184,6 +186,6 @@ class PostgresStorage:
     async def _scan(self, plan: ScanPlan, every: bool, connection: Connection) -> feeds.Batch:
         return await feeds.scan(self._reader(connection), plan, every=every)
 
-    async def _ensure(self, indexed: Sequence[tuple[str, Rows]], types: Iterable[str] = ()) -> None:
+    def _named(self, indexed: Sequence[tuple[str, Rows]], types: Iterable[str] = ()) -> Work[None]:
         names, gaps = needed(indexed, types)
-        await self._sessions.once(lambda connection: self._database.names.ensure(connection, names, gaps))
+        return lambda connection: self._database.names.ensure(connection, names, gaps)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import psycopg
 
 from toro_core.errors import Unsupported
 from toro_core.storage import Schema
-from toro_postgres.faults import fault, no_answer
+from toro_postgres.address import parameters
+from toro_postgres.connecting import connect
+from toro_postgres.faults import fault
 from toro_postgres.schema import SCHEMA_VERSION, migrate, version_of
 from toro_postgres.sessions import Work
 
 __all__ = ["PostgresUpkeep"]
 
 T = TypeVar("T")
-
-_TIMEOUT: Final = 10
-"""Seconds."""
 
 
 class PostgresUpkeep:
@@ -63,10 +62,7 @@ def _within(url: str, schema: str) -> str:
 
 
 async def _run(url: str, work: Work[T]) -> T:
-    try:
-        opened = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=_TIMEOUT)
-    except psycopg.Error as error:
-        raise no_answer() from error
+    opened = await connect(parameters(url), autocommit=True)
     try:
         async with opened as connection:
             return await work(connection)

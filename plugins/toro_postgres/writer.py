@@ -109,5 +109,4 @@ class Writer:
         async def work(connection: Connection) -> list[Outcome]:
             return await commit(connection, self._database, commits)
 
-        await self._sessions.once(ready)
-        return await self._sessions.write(work)
+        return await self._sessions.write(work, ready=ready)
