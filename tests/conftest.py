@@ -136,19 +136,32 @@ def own_postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         server.stop()
 
 
-@pytest.fixture
-def new_server(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
-    """A function that gives a server that is yet to be made and started, on a free port; it is stopped at the end."""
+@contextmanager
+def _servers(programs: Path) -> Iterator[Callable[..., PostgresServer]]:
     with ExitStack() as stack:
 
         def new(*settings: str) -> PostgresServer:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port: int = probe.getsockname()[1]
-            server = PostgresServer(postgres_programs, stack.enter_context(_folder()), port=port, settings=settings)
+            server = PostgresServer(programs, stack.enter_context(_folder()), port=port, settings=settings)
             stack.callback(server.stop, signal.SIGQUIT)
             return server
 
+        yield new
+
+
+@pytest.fixture
+def new_server(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
+    """A function that gives a server that is yet to be made and started, on a free port; it is stopped at the end."""
+    with _servers(postgres_programs) as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def new_servers(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
+    """The same for servers that a module's tests share."""
+    with _servers(postgres_programs) as new:
         yield new
 
 

@@ -22,7 +22,10 @@ OLDEST: Final = 14
 _SIGNS: Final = tuple(
     (re.compile(pattern), meaning)
     for pattern, meaning in (
-        ("password authentication failed", "refuses the password; look at the storage URL, PGPASSWORD and PGPASSFILE"),
+        (
+            "password authentication failed",
+            "refuses the user or the password; look at the storage URL, PGPASSWORD and PGPASSFILE",
+        ),
         ("no password supplied", "asks for a password; give it by PGPASSWORD or PGPASSFILE"),
         ('role "[^"]*" does not exist', "does not know the user; create it, or look at the storage URL"),
         ('database "[^"]*" does not exist', "does not have the database; create it, or look at the storage URL"),
@@ -35,7 +38,10 @@ _SIGNS: Final = tuple(
             "read-only|hot standby|in recovery",
             "takes no writes: it is a standby, or read-only by its default_transaction_read_only; name the primary",
         ),
-        ("resolve host|translate host name", "is not to be found: the host's name is unknown; look at the storage URL"),
+        (
+            "resolve host|translate host name",
+            "is not to be found: the host's name is unknown; look at the storage URL, in which @ : / of a password are %40 %3A %2F",
+        ),
         (
             "refused|No such file|[Tt]imed? ?out|[Tt]imeout|[Uu]nreachable|No route",
             "does not answer; look at the storage URL, and whether the server runs and listens there",

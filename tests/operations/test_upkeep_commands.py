@@ -75,6 +75,7 @@ def test_a_restored_storage_serves(stocked: Any) -> None:
         (("restore", "there", "--storage", "sqlite:///new.db"), 1, "not a SQLite database"),
         (("storage", "info", "nosuch://"), 1, "no installed plugin"),
         (("storage", "check", "nosuch://"), 1, "no installed plugin"),
+        (("storage", "check", "postgresql://toro:s3cret@127.0.0.1:1/toro"), 1, "whether the server runs"),
     ],
 )
 def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
@@ -83,6 +84,7 @@ def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: 
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
     assert sorted(path.name for path in place.folder.iterdir()) == ["there"]
 
 
