@@ -22,7 +22,7 @@ def toro_storage(scheme: str) -> OpenStorage | None:
 
 @hookspec(firstresult=True)
 def toro_upkeep(scheme: str) -> object | None:
-    """Return what looks after storages of this scheme, as far as it can: Upgrades, BacksUp, GivesScratch; or None."""
+    """Return what looks after storages of this scheme, as far as it can: Upgrades, BacksUp, Stages, GivesScratch; or None."""
 
 
 @hookspec

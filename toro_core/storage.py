@@ -46,6 +46,7 @@ __all__ = [
     "Rows",
     "ScanPlan",
     "Schema",
+    "Stages",
     "StateRecord",
     "Storage",
     "Stored",
@@ -477,6 +478,17 @@ class BacksUp(Protocol):
 
     async def restore(self, file: Path, url: str) -> None:
         """Put a backup where there is nothing yet, having looked whether it is whole. Raises Unsupported, Damaged."""
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """Upkeep that fills a storage all at once or not at all, where it has no way of its own to restore a backup."""
+
+    def staged(self, url: str) -> AbstractAsyncContextManager[str]:
+        """Give the URL of an empty storage that becomes this one at the end, or is removed where the block raises.
+
+        Raises Unsupported where something is there already, and at the end where something has come to be there meanwhile.
+        """
 
 
 @runtime_checkable

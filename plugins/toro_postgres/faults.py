@@ -26,7 +26,7 @@ _STATES: dict[str, str] = {
     "25006": "PostgreSQL takes no writes here, for it is a standby; look at the storage URL",
     "3F000": "the schema that search_path names does not exist; create it, or look at the storage URL",
     "42501": "the user may not do this in PostgreSQL; it needs CREATE on the schema and to own Toro's tables, and CREATE on the"
-    " database for scratch areas",
+    " database for scratch areas and restores",
     "42P01": "a table of Toro's is gone from PostgreSQL, or lies in another schema than search_path names; restore a backup",
 }
 """What has a remedy of its own, by SQLSTATE."""

@@ -10,6 +10,8 @@ See docs/adr/0019-postgresql.md.
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection
@@ -21,6 +23,7 @@ __all__ = [
     "PLACED",
     "SCHEMA_VERSION",
     "Connection",
+    "alone",
     "distribute",
     "is_cluster",
     "migrate",
@@ -121,9 +124,16 @@ async def version_of(connection: Connection) -> int:
     return (await _version(connection))[0]
 
 
-async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
+@asynccontextmanager
+async def alone(connection: Connection) -> AsyncIterator[None]:
+    """Run a transaction in which nobody else makes, migrates or moves tables."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        yield
+
+
+async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
+    async with alone(connection):
         version, secret = await _version(connection)
         if version > SCHEMA_VERSION:
             raise Unsupported(

@@ -14,8 +14,9 @@ from toro_core.storage import Schema
 from toro_postgres.address import parameters
 from toro_postgres.connecting import connect
 from toro_postgres.faults import fault
-from toro_postgres.schema import SCHEMA_VERSION, migrate, version_of
+from toro_postgres.schema import SCHEMA_VERSION, Connection, migrate, version_of
 from toro_postgres.sessions import Work
+from toro_postgres.staging import staged
 
 __all__ = ["PostgresUpkeep"]
 
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class PostgresUpkeep:
-    """Upgrades; backups are pg_dump's, or a migration into a file."""
+    """Upgrades, and stages what is restored; backups are pg_dump's, or a migration into a file."""
 
     async def schema(self, url: str) -> Schema:
         """Look at the schema."""
@@ -39,6 +40,12 @@ class PostgresUpkeep:
     async def upgrade(self, url: str) -> None:
         """Migrate to this version's schema in one transaction."""
         await _run(url, migrate)
+
+    @asynccontextmanager
+    async def staged(self, url: str) -> AsyncIterator[str]:
+        """Give a new schema of the same database, whose tables go to the storage's schema at the end."""
+        async with _connected(url) as connection, staged(connection) as name:
+            yield _within(url, name)
 
     @asynccontextmanager
     async def scratch(self, url: str) -> AsyncIterator[str]:
@@ -62,9 +69,14 @@ def _within(url: str, schema: str) -> str:
 
 
 async def _run(url: str, work: Work[T]) -> T:
-    opened = await connect(parameters(url), autocommit=True)
+    async with _connected(url) as connection:
+        return await work(connection)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
     try:
-        async with opened as connection:
-            return await work(connection)
+        async with await connect(parameters(url), autocommit=True) as connection:
+            yield connection
     except psycopg.Error as error:
         raise fault(error) from error
