@@ -40,6 +40,10 @@ class PostgresServer:
     def url(self) -> str:
         return f"postgresql://toro@/postgres?host={self.folder}" + (f"&port={self.port}" if self.port else "")
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def run(self, program: str, *args: str) -> None:
         subprocess.run([self._programs / program, *args], user=self._user, check=True, capture_output=True, cwd="/")
 
@@ -54,7 +58,7 @@ class PostgresServer:
 
     def clear(self) -> None:
         """Remove the database cluster of a server that has stopped."""
-        shutil.rmtree(self.folder / "data")
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def promote(self) -> None:
         self.run("pg_ctl", "promote", "-w", "-D", f"{self.folder}/data")
@@ -85,7 +89,7 @@ class PostgresServer:
             time.sleep(0.05)
 
     def stop(self, how: int = signal.SIGINT) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.is_running:
             self._process.send_signal(how)
             self._process.wait(_START_SECONDS)
 
@@ -136,32 +140,19 @@ def own_postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         server.stop()
 
 
-@contextmanager
-def _servers(programs: Path) -> Iterator[Callable[..., PostgresServer]]:
+@pytest.fixture(scope="module")
+def new_servers(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
+    """A function that gives a server that is yet to be made and started, on a free port, for a module's tests."""
     with ExitStack() as stack:
 
         def new(*settings: str) -> PostgresServer:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port: int = probe.getsockname()[1]
-            server = PostgresServer(programs, stack.enter_context(_folder()), port=port, settings=settings)
+            server = PostgresServer(postgres_programs, stack.enter_context(_folder()), port=port, settings=settings)
             stack.callback(server.stop, signal.SIGQUIT)
             return server
 
-        yield new
-
-
-@pytest.fixture
-def new_server(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
-    """A function that gives a server that is yet to be made and started, on a free port; it is stopped at the end."""
-    with _servers(postgres_programs) as new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def new_servers(postgres_programs: Path) -> Iterator[Callable[..., PostgresServer]]:
-    """The same for servers that a module's tests share."""
-    with _servers(postgres_programs) as new:
         yield new
 
 

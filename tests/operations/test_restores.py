@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from toro_core.commands.backup import restore
+from toro_core.commands.backup import backup, restore
 from toro_core.errors import StorageFull, Unsupported
 from toro_core.moving import tally
 from toro_core.plugins import open_storage, upkeep
@@ -38,13 +39,19 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-@pytest.fixture
-def kept(stocked: Any) -> Path:
-    """A backup."""
-    done = stocked.toro("backup", "kept.db")
-    assert done.returncode == 0, done.stderr
-    path: Path = stocked.folder / "kept.db"
+@pytest.fixture(scope="module")
+def backed_up(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup that the tests copy."""
+    path = tmp_path_factory.mktemp("backup") / "kept.db"
+    done = CliRunner().invoke(backup, [str(path), "--storage", f"sqlite:///{template}/toro.db"])
+    assert done.exit_code == 0, done.output
     return path
+
+
+@pytest.fixture
+def kept(backed_up: Path, tmp_path: Path) -> Path:
+    """A backup."""
+    return Path(shutil.copy2(backed_up, tmp_path / "kept.db"))
 
 
 def restored(file: Path, url: str) -> Any:

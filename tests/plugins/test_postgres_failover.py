@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,6 @@ _ROWS = Rows(tokens=(TokenRow("tag", "", "all"),))
 class Pair:
     """A primary and its standby; roles change at each failover."""
 
-    new_server: Callable[..., Any]
     primary: Any
     standby: Any
 
@@ -54,21 +54,36 @@ class Pair:
         self.standby.promote()
         self.primary, self.standby = self.standby, self.primary
 
+    def replace_standby(self) -> None:
+        """Make a new standby of the primary, asynchronous at first."""
+        self.execute("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+        self.standby.stop(signal.SIGQUIT)
+        self.standby.clear()
+        self.standby.copy(self.primary)
+        self.standby.start()
+        self.wait_for(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+
 
 def _synchronous() -> tuple[str, ...]:
     return ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
 
 
-@pytest.fixture
-def pair(new_server: Callable[..., Any]) -> Pair:
-    primary, standby = new_server(), new_server()
+@pytest.fixture(scope="module")
+def servers(new_servers: Callable[..., Any]) -> Pair:
+    primary = new_servers()
     primary.initialize()
     primary.start()
-    standby.copy(primary)
-    standby.start()
-    pair = Pair(new_server, primary, standby)
-    pair.wait_for(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-    return pair
+    return Pair(primary, new_servers())
+
+
+@pytest.fixture
+def pair(servers: Pair) -> Pair:
+    """A primary with nothing of Toro's, and a standby that streams from it."""
+    if not servers.primary.is_running:
+        servers.primary.start()
+    servers.replace_standby()
+    servers.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return servers
 
 
 @dataclass
@@ -147,18 +162,9 @@ async def test_failovers_back_and_forth_lose_nothing(pair: Pair) -> None:
                 await load.more(50)
                 await asyncio.to_thread(pair.fail_over)
                 await load.more(5)
-                await asyncio.to_thread(_replace_standby, pair)
+                await asyncio.to_thread(pair.replace_standby)
+                pair.execute(*_synchronous())
         await load.check(storage)
-
-
-def _replace_standby(pair: Pair) -> None:
-    """Make a new standby of what is the primary now, where the old primary was."""
-    pair.execute("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
-    pair.standby.clear()
-    pair.standby.copy(pair.primary)
-    pair.standby.start()
-    pair.wait_for(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-    pair.execute(*_synchronous())
 
 
 async def test_names_that_an_asynchronous_standby_did_not_get_are_made_again(pair: Pair) -> None:
