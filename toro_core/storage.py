@@ -20,6 +20,7 @@ __all__ = [
     "MISSING",
     "Absent",
     "Any",
+    "Arranges",
     "BacksUp",
     "Body",
     "Capability",
@@ -467,6 +468,17 @@ class Upgrades(Protocol):
 
     async def upgrade(self, url: str) -> None:
         """Bring the schema to this program's version, all of it or nothing."""
+
+
+@runtime_checkable
+class Arranges(Protocol):
+    """Upkeep of storages whose data may have to be laid out anew, such as over a cluster; until then they serve as they lie."""
+
+    async def pending(self, url: str) -> str:
+        """Say what `arrange` would do, in a phrase; empty where nothing is to be done."""
+
+    async def arrange(self, url: str) -> None:
+        """Do it, all of it or nothing, while no server has the storage open."""
 
 
 @runtime_checkable

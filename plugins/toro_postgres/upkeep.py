@@ -12,6 +12,7 @@ import psycopg
 from toro_core.errors import Unsupported
 from toro_core.storage import Schema
 from toro_postgres.address import parameters
+from toro_postgres.cluster import needs_distributing, spread
 from toro_postgres.connecting import connect
 from toro_postgres.faults import fault
 from toro_postgres.schema import SCHEMA_VERSION, Connection, migrate, version_of
@@ -40,6 +41,14 @@ class PostgresUpkeep:
     async def upgrade(self, url: str) -> None:
         """Migrate to this version's schema in one transaction."""
         await _run(url, migrate)
+
+    async def pending(self, url: str) -> str:
+        """Look whether there is a cluster over which the tables are to be distributed."""
+        return "distribute the tables over the cluster" if await _run(url, needs_distributing) else ""
+
+    async def arrange(self, url: str) -> None:
+        """Distribute the tables over the cluster, with what they hold."""
+        await _run(url, spread)
 
     @asynccontextmanager
     async def staged(self, url: str) -> AsyncIterator[str]:
