@@ -93,6 +93,14 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(_START_SECONDS)
 
+    def confirm_by_standby(self) -> None:
+        """Let commits wait until a standby has them."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+
     def kill(self) -> None:
         """Kill every process of the server, as if its machine were gone."""
         import psycopg

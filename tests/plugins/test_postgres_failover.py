@@ -64,10 +64,6 @@ class Pair:
         self.wait_for(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
 
 
-def _synchronous() -> tuple[str, ...]:
-    return ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
-
-
 @pytest.fixture(scope="module")
 def servers(new_servers: Callable[..., Any]) -> Pair:
     primary = new_servers()
@@ -137,7 +133,7 @@ class Load:
 
 
 async def test_a_standby_takes_over_without_loss_or_repetition(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
-    pair.execute(*_synchronous())
+    pair.primary.confirm_by_standby()
     load = Load()
     with caplog.at_level(logging.DEBUG):
         async with open_postgres(pair.url) as storage:
@@ -155,7 +151,7 @@ async def test_a_standby_takes_over_without_loss_or_repetition(pair: Pair, caplo
 @pytest.mark.slow
 async def test_failovers_back_and_forth_lose_nothing(pair: Pair) -> None:
     load = Load()
-    pair.execute(*_synchronous())
+    pair.primary.confirm_by_standby()
     async with open_postgres(pair.url) as storage:
         async with load.running(storage, clients=8):
             for _ in range(3):
@@ -163,7 +159,7 @@ async def test_failovers_back_and_forth_lose_nothing(pair: Pair) -> None:
                 await asyncio.to_thread(pair.fail_over)
                 await load.more(5)
                 await asyncio.to_thread(pair.replace_standby)
-                pair.execute(*_synchronous())
+                pair.primary.confirm_by_standby()
         await load.check(storage)
 
 
@@ -191,7 +187,7 @@ async def test_an_answer_waits_for_the_standby_though_its_first_wait_is_cut_off(
     async with open_postgres(pair.url) as storage:
         await storage.commit([write("a")])
         pair.standby.stop()
-        pair.execute(*_synchronous())
+        pair.primary.confirm_by_standby()
         commit = asyncio.create_task(storage.commit([write("b", expect=ABSENT)]))
         await asyncio.to_thread(pair.wait_for, 1, waiting)
         pair.execute(f"SELECT {how}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")  # noqa: S608
@@ -209,7 +205,7 @@ async def test_a_commit_of_which_nothing_can_be_learned_is_told_as_unknown(
     async with open_postgres(pair.url) as storage:
         await storage.commit([write("a")])
         pair.standby.stop()
-        pair.execute(*_synchronous())
+        pair.primary.confirm_by_standby()
         commit = asyncio.create_task(storage.commit([write("b", expect=ABSENT)]))
         await asyncio.to_thread(pair.wait_for, 1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
         await asyncio.to_thread(pair.primary.kill)
