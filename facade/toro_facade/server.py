@@ -74,12 +74,12 @@ async def _awaited(
     core: Core, settings: Settings, listener: socket.socket, stop: asyncio.Event
 ) -> GetCapabilitiesResponse | None:
     """Ask the core what it can do, until it answers; None where the server is stopped before."""
-    found = await reached(core, settings.call_timeout, patient=False)
+    found = await reached(core, patient=False)
     if found is not None:
         return found
     # The port stays taken when this server ends: what connects in between is answered by the next.
     async with _answering(waiting, settings, listener.dup()):
-        asking = asyncio.create_task(reached(core, settings.call_timeout, patient=True))
+        asking = asyncio.create_task(reached(core, patient=True))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((asking, stopped), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()

@@ -16,18 +16,19 @@ from toro_facade.outcome import outcome, outcome_answer
 __all__ = ["reached", "waiting"]
 
 _LOG: Final = logging.getLogger("toro.facade")
+_DEADLINE: Final = 5.0
 _PAUSE: Final = 0.5
 _NOT_YET: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 
 
-async def reached(core: Core, deadline: float, *, patient: bool) -> GetCapabilitiesResponse | None:
+async def reached(core: Core, *, patient: bool) -> GetCapabilitiesResponse | None:
     """Return what the core can do, None where it does not answer yet; who is `patient` asks until it does.
 
     Raises CallError where it answers and refuses.
     """
     while True:
         try:
-            return await core.GetCapabilities(GetCapabilitiesRequest(), timeout=deadline)
+            return await core.GetCapabilities(GetCapabilitiesRequest(), timeout=_DEADLINE)
         except CallError as error:
             if error.code not in _NOT_YET:
                 raise

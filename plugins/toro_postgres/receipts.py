@@ -14,6 +14,8 @@ EVERY: Final = 500
 """Transactions between two sweeps."""
 _KEPT: Final = 3_600_000
 """Milliseconds, far more than anybody goes on asking for one."""
+_SWEPT: Final = 4 * EVERY
+_LATER: Final = b"SELECT at FROM receipt WHERE at < %s ORDER BY at OFFSET %s LIMIT 1"
 _INSERT: Final = b"INSERT INTO receipt (id, at) SELECT %s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
@@ -34,5 +36,7 @@ async def is_free(connection: Connection, receipt: uuid.UUID) -> bool:
 
 
 async def sweep(connection: Connection) -> None:
-    """Delete receipts that nobody asks for any more."""
-    await connection.execute(b"DELETE FROM receipt WHERE at < %s", (await now(connection) - _KEPT,))
+    """Delete some receipts that nobody asks for any more: more than come between two sweeps."""
+    before = await now(connection) - _KEPT
+    row = await (await connection.execute(_LATER, (before, _SWEPT))).fetchone()
+    await connection.execute(b"DELETE FROM receipt WHERE at < %s", (before if row is None else row[0],))

@@ -148,7 +148,8 @@ class Sessions:
                 result = await work(connection)
                 await receipts.leave(connection, receipt)
                 is_done = True
-            in_doubt = connection.is_in_doubt
+                await connection.commit()
+                in_doubt = connection.is_in_doubt
         except (psycopg.Error, OSError) as error:
             if not is_done or not is_lost(error) or await self._came_to_nothing(receipt):
                 raise
@@ -169,9 +170,10 @@ class Sessions:
             connection.is_in_doubt = False
             await _writable(connection)
             is_free = await receipts.is_free(connection, receipt)
-        if connection.is_in_doubt:
-            raise psycopg.OperationalError
-        return is_free
+            await connection.commit()
+            if connection.is_in_doubt:
+                raise psycopg.OperationalError
+            return is_free
 
     async def _look(self, connection: Connection) -> None:
         """Find out whether this is another server's history: each failover begins a new timeline."""

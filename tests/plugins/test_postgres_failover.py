@@ -216,6 +216,11 @@ async def test_a_commit_of_which_nothing_can_be_learned_is_told_as_unknown(
         with pytest.raises(StorageBusy) as refused:
             await storage.commit([write("c")])
         assert refused.value.reason == "STORAGE_UNAVAILABLE"
+        pair.primary.start()
+        pair.standby.start()
+        # However long it was away. The commit that was told as unknown was on its disk.
+        [stored] = await storage.commit([write("b")])
+        assert stored.version == 2
 
 
 async def test_a_standby_alone_is_refused(pair: Pair) -> None:

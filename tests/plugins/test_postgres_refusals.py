@@ -14,6 +14,7 @@ from toro_core.plugins import upkeep
 from toro_core.storage import GivesScratch
 from toro_core.testing.making import write
 from toro_postgres import open_postgres
+from toro_postgres.address import parameters
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -100,3 +101,13 @@ async def test_a_server_that_is_too_old_is_refused(guarded: str, monkeypatch: py
     with pytest.raises(Unsupported, match=r"PostgreSQL \d+ is too old; Toro needs 99 or later"):
         async with open_postgres(f"postgresql://toro@{guarded}/postgres"):
             pass
+
+
+def test_a_machine_that_vanished_is_noticed_in_seconds_unless_the_url_says_otherwise() -> None:
+    given = parameters("postgresql://db1,db2:5433/toro")
+    assert (given["host"], given["target_session_attrs"]) == ("db1,db2", "read-write")
+    silence = int(given["keepalives_idle"]) + int(given["keepalives_interval"]) * int(given["keepalives_count"])
+    assert silence <= 15
+    assert int(given["tcp_user_timeout"]) <= 15_000
+    assert parameters("postgresql://db/toro?connect_timeout=60")["connect_timeout"] == "60"
+    assert parameters("postgresql://db/toro?target_session_attrs=primary")["target_session_attrs"] == "primary"
