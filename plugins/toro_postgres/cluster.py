@@ -10,13 +10,17 @@ from __future__ import annotations
 from typing import Final
 
 from toro_core.storage import Capability
-from toro_postgres.schema import Connection, distribute, is_cluster
+from toro_postgres.schema import PLACED, Connection, distribute, is_cluster
 
-__all__ = ["capabilities", "is_distributed", "needs_distributing", "spread"]
+__all__ = ["capabilities", "is_distributed", "spread", "undistributed"]
 
 _EVERYWHERE: Final[frozenset[Capability]] = frozenset(("transactions", "history", "state_ttl", "joins"))
 _OF_ORDER: Final[frozenset[Capability]] = frozenset(("ordered_changes", "snapshot_scan"))
 _DISTRIBUTED: Final = b"SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = to_regclass('version')"
+_PLACED: Final = (
+    b"SELECT relname FROM pg_dist_partition JOIN pg_class ON pg_class.oid = logicalrelid"
+    b" WHERE relnamespace = current_schema()::regnamespace"
+)
 _QUIET: Final = b"SELECT lower(coalesce(current_setting('toro.quiet', true), '')) IN ('on', 'true', 'yes', '1')"
 
 
@@ -25,9 +29,13 @@ async def is_distributed(connection: Connection) -> bool:
     return await is_cluster(connection) and await _told(connection, _DISTRIBUTED)
 
 
-async def needs_distributing(connection: Connection) -> bool:
-    """Tell whether there is a cluster over which the tables could be spread and are not."""
-    return await is_cluster(connection) and not await _told(connection, _DISTRIBUTED)
+async def undistributed(connection: Connection) -> list[str]:
+    """Name the tables that could be spread over a cluster and are not."""
+    if not await is_cluster(connection):
+        return []
+    rows = await (await connection.execute(_PLACED)).fetchall()
+    placed = {name for (name,) in rows}
+    return [table for table in PLACED if table not in placed]
 
 
 async def capabilities(connection: Connection) -> frozenset[Capability]:
@@ -40,7 +48,7 @@ async def capabilities(connection: Connection) -> frozenset[Capability]:
 async def spread(connection: Connection) -> None:
     """Distribute the tables with what they hold, all of them or none."""
     async with connection.transaction():
-        for statement in distribute():
+        for statement in distribute(await undistributed(connection)):
             await connection.execute(statement.encode())
 
 

@@ -10,7 +10,7 @@ See docs/adr/0019-postgresql.md.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -158,11 +158,12 @@ async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
         return secret
 
 
-def distribute() -> list[str]:
-    """Say what makes the tables those of a Citus cluster."""
+def distribute(tables: Collection[str] = tuple(PLACED)) -> list[str]:
+    """Say what makes these tables those of a Citus cluster."""
     together = [table for table, column in PLACED.items() if column == "place"]
-    statements = [f"SELECT create_reference_table('{table}')" for table, column in PLACED.items() if column is None]
-    for table, column in PLACED.items():
+    statements = [f"SELECT create_reference_table('{table}')" for table in tables if PLACED[table] is None]
+    for table in tables:
+        column = PLACED[table]
         if column is not None:
             beside = together[0] if table in together[1:] else "none"
             statements.append(f"SELECT create_distributed_table('{table}', '{column}', colocate_with => '{beside}')")

@@ -12,7 +12,7 @@ import psycopg
 from toro_core.errors import Unsupported
 from toro_core.storage import Schema
 from toro_postgres.address import parameters
-from toro_postgres.cluster import needs_distributing, spread
+from toro_postgres.cluster import spread, undistributed
 from toro_postgres.connecting import connect
 from toro_postgres.faults import fault
 from toro_postgres.schema import SCHEMA_VERSION, Connection, migrate, version_of
@@ -44,7 +44,7 @@ class PostgresUpkeep:
 
     async def pending(self, url: str) -> str:
         """Look whether there is a cluster over which the tables are to be distributed."""
-        return "distribute the tables over the cluster" if await _run(url, needs_distributing) else ""
+        return "distribute the tables over the cluster" if await _run(url, undistributed) else ""
 
     async def arrange(self, url: str) -> None:
         """Distribute the tables over the cluster, with what they hold."""

@@ -244,6 +244,19 @@ async def test_a_cluster_promises_no_order_unless_it_is_quiet(database: str) -> 
         assert [stored.key async for batch in storage.changes(0) for stored in batch] == [key("b")]
 
 
+async def test_a_table_that_a_newer_schema_adds_is_distributed_beside_the_others(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citus")
+        async with open_postgres(database):
+            pass
+        connection.execute("DELETE FROM pg_dist_partition WHERE logicalrelid = 'ordering'::regclass")
+    care = upkeep(database)
+    assert isinstance(care, Arranges)
+    assert await care.pending(database)
+    await care.arrange(database)
+    assert _distributed(database) == PLACED
+
+
 async def test_tables_that_were_there_before_the_cluster_serve_and_are_distributed_by_an_upgrade(database: str) -> None:
     async with open_postgres(database) as storage:
         await storage.commit([write("a")])

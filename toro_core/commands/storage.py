@@ -178,7 +178,8 @@ async def _upgrade(url: str, file: Path | None, no_backup: bool) -> int:
     if found != known:
         await care.upgrade(url)
         click.echo(f"Upgraded from schema {found} to {known}.")
-    if isinstance(care, Arranges) and pending:
+    # Asked again, for the newer schema may have more to lay out.
+    if isinstance(care, Arranges) and (pending := await care.pending(url)):
         await care.arrange(url)
         click.echo(f"Done: {pending}.")
     return 0
