@@ -13,6 +13,7 @@ __all__ = [
     "Gone",
     "Issue",
     "NotFound",
+    "OutcomeUnknown",
     "PreconditionFailed",
     "Severity",
     "StateConflict",
@@ -152,6 +153,13 @@ class StorageBusy(StorageError):
 
     reason = "STORAGE_UNAVAILABLE"
     issue = "transient"
+
+
+class OutcomeUnknown(StorageBusy):
+    """The storage was lost at the commit, and whether it was written cannot be told; read before you repeat it."""
+
+    reason = "OUTCOME_UNKNOWN"
+    issue = "timeout"
 
 
 class StorageFull(StorageError):

@@ -22,7 +22,10 @@ def toro_storage(scheme: str) -> OpenStorage | None:
 
 @hookspec(firstresult=True)
 def toro_upkeep(scheme: str) -> object | None:
-    """Return what looks after storages of this scheme, as far as it can: Upgrades, BacksUp, GivesScratch; or None."""
+    """Return what looks after storages of this scheme, or None.
+
+    It is asked for Finds, LooksOnly, Upgrades, Arranges, BacksUp, Stages and GivesScratch of `toro_core.storage`, and has what it can do.
+    """
 
 
 @hookspec

@@ -43,6 +43,8 @@ CODES: Final[Mapping[str, StatusCode]] = {
     "INVALID_TOKEN": StatusCode.UNAUTHENTICATED,
     "MULTIPLE_MATCHES": StatusCode.FAILED_PRECONDITION,
     "NOT_EXPOSED": StatusCode.FAILED_PRECONDITION,
+    # Not UNAVAILABLE, which clients take as leave to repeat.
+    "OUTCOME_UNKNOWN": StatusCode.DEADLINE_EXCEEDED,
     "PATCH_FAILED": StatusCode.FAILED_PRECONDITION,
     "REFERENCE_UNRESOLVED": StatusCode.FAILED_PRECONDITION,
     "RESOURCE_DELETED": StatusCode.NOT_FOUND,
@@ -65,7 +67,7 @@ CODES: Final[Mapping[str, StatusCode]] = {
     "VERSION_CONFLICT": StatusCode.ABORTED,
 }
 
-_OPERATORS: Final = frozenset({"INTERNAL", "STORAGE_DAMAGED", "STORAGE_FULL", "STORAGE_UNAVAILABLE"})
+_OPERATORS: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "STORAGE_DAMAGED", "STORAGE_FULL", "STORAGE_UNAVAILABLE"})
 """Reasons that the operator has to hear of."""
 
 DETAILS_BY_DEFAULT: Final = 5_000

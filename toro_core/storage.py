@@ -24,6 +24,7 @@ __all__ = [
     "NO_ROWS",
     "Absent",
     "Any",
+    "Arranges",
     "BacksUp",
     "Body",
     "Capability",
@@ -52,6 +53,7 @@ __all__ = [
     "Rows",
     "ScanPlan",
     "Schema",
+    "Stages",
     "StateRecord",
     "Storage",
     "Stored",
@@ -486,6 +488,17 @@ class Upgrades(Protocol):
 
 
 @runtime_checkable
+class Arranges(Protocol):
+    """Upkeep of storages whose data may have to be laid out anew, such as over a cluster; until then they serve as they lie."""
+
+    async def pending(self, url: str) -> str:
+        """Say what `arrange` would do, in a phrase; empty where nothing is to be done."""
+
+    async def arrange(self, url: str) -> None:
+        """Do it, all of it or nothing, while no server has the storage open."""
+
+
+@runtime_checkable
 class BacksUp(Protocol):
     """Upkeep of storages that have a way of their own to be backed up into one file; others are migrated into one."""
 
@@ -494,6 +507,17 @@ class BacksUp(Protocol):
 
     async def restore(self, file: Path, url: str) -> None:
         """Put a backup where there is nothing yet, having looked whether it is whole. Raises Unsupported, Damaged."""
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """Upkeep that fills a storage all at once or not at all, where it has no way of its own to restore a backup."""
+
+    def staged(self, url: str) -> AbstractAsyncContextManager[str]:
+        """Give the URL of an empty storage that becomes this one at the end, or is removed where the block raises.
+
+        Raises Unsupported where something is there already, and at the end where something has come to be there meanwhile.
+        """
 
 
 @runtime_checkable

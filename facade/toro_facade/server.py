@@ -16,9 +16,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from toro_core.settings import Settings, SettingsError
-from toro_core.v1 import Core, GetCapabilitiesRequest
+from toro_core.v1 import Core, GetCapabilitiesRequest, GetCapabilitiesResponse
 from toro_facade.app import create_app
 from toro_facade.connection import Patience, http_protocol
+from toro_facade.waiting import reached, waiting
 
 __all__ = ["serve", "serving"]
 
@@ -33,7 +34,8 @@ async def serving(core: Core, settings: Settings) -> AsyncIterator[Settings]:
     Raises SettingsError where the port is taken or the settings are not safe, CallError where the core cannot be reached.
     """
     with _listening(settings) as (listener, settings):
-        async with _answering(core, settings, listener):
+        capabilities = await core.GetCapabilities(GetCapabilitiesRequest(), timeout=settings.call_timeout)
+        async with _answering(create_app(core, settings, capabilities), settings, listener):
             yield settings
 
 
@@ -45,12 +47,16 @@ async def serve(
     """Open a core and serve it until SIGTERM or SIGINT, then drain. Raises as `serving` does.
 
     The port is taken first: `opened` and `started` get the settings with it, as the core has to know its own addresses.
+    A core that cannot be reached yet is waited for, and requests are answered with 503 meanwhile.
     """
     stop = asyncio.Event()
     with _listening(settings) as (listener, settings):
         async with opened(settings) as core:
             with _stopping(stop):
-                async with _answering(core, settings, listener):
+                capabilities = await _awaited(core, settings, listener, stop)
+                if capabilities is None:
+                    return
+                async with _answering(create_app(core, settings, capabilities), settings, listener):
                     gc.collect()
                     gc.freeze()  # what is there now stays: collections need not look at it again
                     started(settings)
@@ -64,10 +70,28 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
         yield listener, replace(settings, port=listener.getsockname()[1])
 
 
+async def _awaited(
+    core: Core, settings: Settings, listener: socket.socket, stop: asyncio.Event
+) -> GetCapabilitiesResponse | None:
+    """Ask the core what it can do, until it answers; None where the server is stopped before."""
+    found = await reached(core, patient=False)
+    if found is not None:
+        return found
+    # The port stays taken when this server ends: what connects in between is answered by the next.
+    async with _answering(waiting, settings, listener.dup()):
+        asking = asyncio.create_task(reached(core, patient=True))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((asking, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not asking.done():
+            asking.cancel()
+            return None
+        return asking.result()
+
+
 @asynccontextmanager
-async def _answering(core: Core, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
-    capabilities = await core.GetCapabilities(GetCapabilitiesRequest(), timeout=settings.call_timeout)
-    server = _Server(_config(create_app(core, settings, capabilities), settings), settings)
+async def _answering(app: ASGIApp, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    server = _Server(_config(app, settings), settings)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         started = asyncio.create_task(server.listening.wait())

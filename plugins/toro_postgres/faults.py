@@ -8,7 +8,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from toro_core.errors import Damaged, StorageBusy, StorageError, StorageFull, TooCostly
 
-__all__ = ["fault", "is_lost", "is_rolled_back", "no_answer"]
+__all__ = ["fault", "is_lost", "is_rolled_back"]
 
 _CLASSES: dict[str, tuple[type[StorageError], str]] = {
     "08": (StorageBusy, "the connection to PostgreSQL was lost; try again"),
@@ -22,6 +22,15 @@ _CLASSES: dict[str, tuple[type[StorageError], str]] = {
     "58": (StorageBusy, "PostgreSQL could not use its files; look at its log"),
     "XX": (Damaged, "PostgreSQL found its own data damaged; look at its log and restore a backup"),
 }
+
+_STATES: dict[str, str] = {
+    "25006": "PostgreSQL takes no writes here, for it is a standby; look at the storage URL",
+    "3F000": "the schema that search_path names does not exist; create it, or look at the storage URL",
+    "42501": "the user may not do this in PostgreSQL; it needs CREATE on the schema and to own Toro's tables, and CREATE on the"
+    " database for scratch areas and restores",
+    "42P01": "a table of Toro's is gone from PostgreSQL, or lies in another schema than search_path names; restore a backup",
+}
+"""What has a remedy of its own, by SQLSTATE."""
 
 
 def fault(error: psycopg.Error | OSError) -> StorageError:
@@ -37,15 +46,12 @@ def fault(error: psycopg.Error | OSError) -> StorageError:
     state = getattr(error, "sqlstate", None) or ""
     if not state and is_lost(error):
         state = "08"
+    if state in _STATES:
+        return StorageBusy(_STATES[state])
     kind, message = _CLASSES.get(
         state[:2], (StorageError, f"PostgreSQL could not do this (SQLSTATE {state or 'unknown'})")
     )
     return kind(message)
-
-
-def no_answer() -> StorageBusy:
-    """Return what is raised where the first connection does not come to be, of which libpq tells no SQLSTATE."""
-    return StorageBusy("PostgreSQL does not answer, or refuses; look at the storage URL and the server's log")
 
 
 def is_lost(error: BaseException) -> bool:

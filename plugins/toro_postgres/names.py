@@ -56,6 +56,10 @@ class Names:
 
     def __init__(self) -> None:
         """Know nothing yet."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing any more: a failover to a standby that lagged may have lost rows, whose numbers go to other names."""
         self._numbers: dict[tuple[str, str], int] = {}
         self._types: dict[int, str] = {}
         self._targets: dict[tuple[str, str], set[str]] = {}

@@ -10,6 +10,8 @@ See docs/adr/0019-postgresql.md.
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection
@@ -21,6 +23,7 @@ __all__ = [
     "PLACED",
     "SCHEMA_VERSION",
     "Connection",
+    "alone",
     "distribute",
     "is_cluster",
     "migrate",
@@ -129,9 +132,16 @@ async def version_of(connection: Connection) -> int:
     return (await _version(connection))[0]
 
 
-async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
+@asynccontextmanager
+async def alone(connection: Connection) -> AsyncIterator[None]:
+    """Run a transaction in which nobody else makes, migrates or moves tables."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        yield
+
+
+async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
+    async with alone(connection):
         version, secret = await _version(connection)
         if version > SCHEMA_VERSION:
             raise Unsupported(
@@ -156,11 +166,12 @@ async def _migrate(connection: Connection, *, only_new: bool) -> bytes:
         return secret
 
 
-def distribute() -> list[str]:
-    """Say what makes the tables those of a Citus cluster."""
+def distribute(tables: Collection[str] = tuple(PLACED)) -> list[str]:
+    """Say what makes these tables those of a Citus cluster."""
     together = [table for table, column in PLACED.items() if column == "place"]
-    statements = [f"SELECT create_reference_table('{table}')" for table, column in PLACED.items() if column is None]
-    for table, column in PLACED.items():
+    statements = [f"SELECT create_reference_table('{table}')" for table in tables if PLACED[table] is None]
+    for table in tables:
+        column = PLACED[table]
         if column is not None:
             beside = together[0] if table in together[1:] else "none"
             statements.append(f"SELECT create_distributed_table('{table}', '{column}', colocate_with => '{beside}')")

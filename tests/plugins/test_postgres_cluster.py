@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,9 +11,24 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from toro_core.commands.storage import storage as storage_command
+from toro_core.errors import Unsupported
+from toro_core.plugins import upkeep
 from toro_core.search.plan import SearchPlan, Token
-from toro_core.storage import Condition, HistoryPlan, Indexed, Loading, Rows, ScanPlan, Storage, Stored, TokenRow
+from toro_core.storage import (
+    Arranges,
+    Condition,
+    HistoryPlan,
+    Indexed,
+    Loading,
+    Rows,
+    ScanPlan,
+    Storage,
+    Stored,
+    TokenRow,
+)
 from toro_core.testing import StorageConformance
 from toro_core.testing.making import TYPE, delete, key, walk, write
 from toro_postgres import open_postgres
@@ -70,7 +86,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
         monkeypatch.setattr(psycopg.AsyncCursor, name, spying)
 
-    monkeypatch.setattr("toro_postgres.storage.is_cluster", yes)
+    monkeypatch.setattr("toro_postgres.storage.is_distributed", yes)
     for name in ("execute", "executemany", "copy"):
         spy(name)
     return statements
@@ -80,6 +96,7 @@ async def test_every_statement_keeps_to_the_rules(
     sent: set[str], new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toro_core.testing.differential._PLANS", 60)
+    monkeypatch.setattr("toro_postgres.receipts.EVERY", 10)
     async with open_postgres(new_postgres()) as storage:
         # Plans of every kind, whose answers are those of the reference though each statement is a cluster's.
         await StorageConformance().test_any_plan_finds_and_orders_as_the_reference_says(storage, 3)
@@ -153,6 +170,118 @@ async def test_a_value_never_becomes_part_of_a_statement(sent: set[str], new_pos
         assert await walk(storage, plan) == ["a"]
         await storage.put_state("marker'", b"marker'")
     assert not [each for each in sent if "marker" in each]
+
+
+# What Toro asks of the extension, which notes what it was told instead of doing it.
+_EXTENSION = """
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partkey text, colocated text);
+CREATE FUNCTION pg_catalog.create_reference_table(regclass) RETURNS void
+    LANGUAGE sql AS $$ INSERT INTO pg_dist_partition VALUES ($1, NULL, NULL) $$;
+CREATE FUNCTION pg_catalog.create_distributed_table(regclass, text, colocate_with text) RETURNS void
+    LANGUAGE sql AS $$ INSERT INTO pg_dist_partition VALUES ($1, $2, $3) $$;
+"""
+
+
+@pytest.fixture(scope="module")
+def stand_in(new_servers: Callable[..., Any]) -> Any:
+    """A server with an extension named citus that distributes nothing."""
+    server = new_servers("allow_system_table_mods=on")
+    server.initialize()
+    extensions = server.folder / "share" / "extension"
+    extensions.mkdir(parents=True)
+    (extensions / "citus.control").write_text("default_version = '1'\n")
+    (extensions / "citus--1.sql").write_text(_EXTENSION)
+    server.start()
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        if connection.info.server_version < 180_000:
+            pytest.skip("extensions are found elsewhere from PostgreSQL 18 on")
+        connection.execute(f"ALTER SYSTEM SET extension_control_path = '$system:{server.folder}/share'")
+        connection.execute("SELECT pg_reload_conf()")
+    return server
+
+
+@pytest.fixture
+def database(stand_in: Any) -> Iterator[str]:
+    with psycopg.connect(stand_in.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE spread")
+        yield stand_in.url.replace("/postgres", "/spread", 1)
+        connection.execute("DROP DATABASE spread WITH (FORCE)")
+
+
+def _distributed(url: str) -> dict[str, str | None]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT logicalrelid::text, partkey FROM pg_dist_partition").fetchall()
+    assert len(rows) == len(dict(rows)), "a table was distributed twice"
+    return dict(rows)
+
+
+async def test_a_new_database_of_a_cluster_is_distributed_when_it_is_opened(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citus")
+    for _ in range(2):
+        async with open_postgres(database) as storage:
+            assert storage.capabilities == {"transactions", "history", "state_ttl", "joins"}
+        assert _distributed(database) == PLACED
+
+
+async def test_a_cluster_promises_no_order_unless_it_is_quiet(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citus")
+    loading = Loading(Stored(key("a"), 1, 3, 1000, False, b"{}"), Rows())
+    async with open_postgres(database) as storage:
+        for refused in (
+            storage.load([loading]),
+            storage.watermark(),
+            storage.history(HistoryPlan()),
+            anext(aiter(storage.changes(0))),
+            anext(aiter(storage.scan(ScanPlan(as_of=1)))),
+        ):
+            with pytest.raises(Unsupported, match=r"set toro\.quiet"):
+                await refused
+        await storage.commit([write("b")])
+        assert (await storage.history(HistoryPlan(key=key("b")))).resources
+    async with open_postgres(f"{database}&options=-ctoro.quiet%3Don") as storage:
+        assert storage.capabilities >= {"ordered_changes", "snapshot_scan"}
+        assert [stored.key async for batch in storage.changes(0) for stored in batch] == [key("b")]
+
+
+async def test_a_table_that_a_newer_schema_adds_is_distributed_beside_the_others(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citus")
+        async with open_postgres(database):
+            pass
+        connection.execute("DELETE FROM pg_dist_partition WHERE logicalrelid = 'ordering'::regclass")
+    care = upkeep(database)
+    assert isinstance(care, Arranges)
+    assert await care.pending(database)
+    await care.arrange(database)
+    assert _distributed(database) == PLACED
+
+
+async def test_tables_that_were_there_before_the_cluster_serve_and_are_distributed_by_an_upgrade(database: str) -> None:
+    async with open_postgres(database) as storage:
+        await storage.commit([write("a")])
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION citus")
+    async with open_postgres(database) as storage:
+        assert "ordered_changes" in storage.capabilities, "it is one database yet"
+    care = upkeep(database)
+    assert isinstance(care, Arranges)
+    assert await care.pending(database) == "distribute the tables over the cluster"
+    done = await asyncio.to_thread(CliRunner().invoke, storage_command, ["info", database])
+    assert "to do         distribute the tables over the cluster: toro storage upgrade" in done.output
+    refused = await asyncio.to_thread(CliRunner().invoke, storage_command, ["upgrade", database])
+    assert "--no-backup" in str(refused.exception)
+    assert _distributed(database) == {}
+    done = await asyncio.to_thread(CliRunner().invoke, storage_command, ["upgrade", database, "--no-backup"])
+    assert "Done: distribute the tables" in done.output
+    assert _distributed(database) == PLACED
+    assert await care.pending(database) == ""
+    again = await asyncio.to_thread(CliRunner().invoke, storage_command, ["upgrade", database, "--no-backup"])
+    assert "The schema is the newest" in again.output
+    async with open_postgres(database) as storage:
+        assert "ordered_changes" not in storage.capabilities
+        assert (await storage.read(key("a"))).version == 1
 
 
 @pytest.mark.skipif(not os.environ.get("TORO_TEST_CITUS"), reason="TORO_TEST_CITUS names no cluster")

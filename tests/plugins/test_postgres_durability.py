@@ -199,6 +199,20 @@ async def test_a_commit_whose_answer_was_lost_is_applied_once(
             await storage.commit([write("a", expect=ABSENT)])
 
 
+async def test_receipts_that_nobody_asks_for_any_more_are_swept(
+    new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_postgres()
+    monkeypatch.setattr("toro_postgres.receipts.EVERY", 10)
+    async with open_postgres(url) as storage:
+        await storage.commit([write("a")])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("UPDATE receipt SET at = at - 3600001")
+            for n in range(15):
+                await storage.commit([write(f"r{n}")])
+            assert connection.execute("SELECT count(*) FROM receipt").fetchone() == (15,)
+
+
 async def test_two_cores_lose_no_update(new_postgres: Callable[[], str]) -> None:
     async with _two(new_postgres()) as cores:
         await cores[0].commit([write("shared", note="0")])

@@ -58,7 +58,7 @@ async def back_up(target: Path, settings: Settings) -> int:
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file.")
 @click.option("--storage", help="Storage URL; nothing is there yet.")
 def restore(source: Path, file: Path | None, storage: str | None) -> int:
-    """Put a backup's content into a new storage.
+    """Put a backup's content into a new storage, all of it or nothing.
 
     Access tokens and page links given out since the backup may work or not: restart the servers, and have clients ask again.
     """
@@ -68,20 +68,39 @@ def restore(source: Path, file: Path | None, storage: str | None) -> int:
 
 
 async def _restore(source: Path, settings: Settings) -> int:
-    from toro_core.commands.migrate import move
-    from toro_core.plugins import open_storage, upkeep
-    from toro_core.storage import BacksUp
+    from toro_core.plugins import upkeep
+    from toro_core.storage import BacksUp, Stages
 
     care = upkeep(settings.storage)
     if isinstance(care, BacksUp):
         await care.restore(source, settings.storage)
+    elif isinstance(care, Stages):
+        async with care.staged(settings.storage) as url:
+            await _fill(source, url, settings)
     else:
-        async with open_storage(_sqlite(source)) as copy, open_storage(settings.storage) as target:
-            failed = await move(copy, target, settings)
-        if failed:
-            return failed
+        try:
+            await _fill(source, settings.storage, settings)
+        except BaseException:
+            click.echo(
+                "Part of the backup may be there now. Put the rest there with `toro migrate --resume`, for the backup is a SQLite "
+                "storage, or empty the storage and restore again.",
+                err=True,
+            )
+            raise
     click.echo(f"Restored {source}")
     return 0
+
+
+async def _fill(source: Path, url: str, settings: Settings) -> None:
+    """Migrate a backup into an empty storage. Raises ToroError where it is not the same afterwards."""
+    from toro_core.commands.migrate import move
+    from toro_core.errors import ToroError
+    from toro_core.plugins import open_storage
+
+    async with open_storage(_sqlite(source)) as copy, open_storage(url) as target:
+        failed = await move(copy, target, settings)
+    if failed:
+        raise ToroError("the backup was not restored: what arrived differs from it")
 
 
 def _remove(partial: Path) -> None:

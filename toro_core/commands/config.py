@@ -13,7 +13,9 @@ from toro_core.settings import Settings, resolve
 
 __all__ = ["config"]
 
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:?]*):.*@")
+"""Up to the last @, for a password may hold what ought to have been escaped in it."""
+_NAMED = re.compile(r"(?<=[?&])([^=&]*(?:password|secret)[^=&]*)=[^&]*", re.IGNORECASE)
 
 
 @click.group(epilog="Example: toro config check --config toro.toml")
@@ -38,7 +40,7 @@ def check(file: Path | None) -> None:
 
 def _shown(value: object) -> str:
     if isinstance(value, str):
-        shown = _PASSWORD.sub(r"\1:***@", value)
+        shown = _NAMED.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", value))
         return f'"{shown}"'
     if isinstance(value, bool):
         return str(value).lower()

@@ -51,7 +51,7 @@ async def _info(url: str) -> int:
     from toro_core.search.extract import Extractor
     from toro_core.search.indexed import find_pending
     from toro_core.search.plan import SearchPlan
-    from toro_core.storage import LooksOnly, Upgrades
+    from toro_core.storage import Arranges, LooksOnly, Upgrades
 
     care = upkeep(url)
     if isinstance(care, LooksOnly):
@@ -66,6 +66,8 @@ async def _info(url: str) -> int:
             "the newest" if schema.found == schema.known else f"this Toro needs {schema.known}: toro storage upgrade"
         )
         click.echo(f"schema        {schema.found}, {newest}")
+    if isinstance(care, Arranges) and (waits := await care.pending(url)):
+        click.echo(f"to do         {waits}: toro storage upgrade")
     async with open_storage(url) as opened:
         definitions = await definitions_of(opened)
         extractor = Extractor(definitions, ())
@@ -153,7 +155,7 @@ def _tell(report: Report, *, whole: bool) -> None:
 )
 @click.option("--no-backup", is_flag=True, help="Upgrade without one.")
 def upgrade(url: str, file: Path | None, no_backup: bool) -> int:
-    """Back a storage up and bring its schema to what this version of Toro needs. Stop its servers first.
+    """Back a storage up and bring its schema and layout to what this version of Toro needs. Stop its servers first.
 
     Older versions refuse the storage afterwards; the backup is what they can go back to.
     """
@@ -163,7 +165,7 @@ def upgrade(url: str, file: Path | None, no_backup: bool) -> int:
 async def _upgrade(url: str, file: Path | None, no_backup: bool) -> int:
     from toro_core.commands.backup import back_up
     from toro_core.plugins import check_storage, upkeep
-    from toro_core.storage import BacksUp, Upgrades
+    from toro_core.storage import Arranges, BacksUp, Upgrades
 
     await check_storage(url)
     care = upkeep(url)
@@ -171,7 +173,8 @@ async def _upgrade(url: str, file: Path | None, no_backup: bool) -> int:
         click.echo("This storage has no schema to upgrade: its plugin sees to that when it opens it.")
         return 0
     found, known = await care.schema(url)
-    if found == known:
+    pending = await care.pending(url) if isinstance(care, Arranges) else ""
+    if found == known and not pending:
         click.echo(f"The schema is the newest, {known}.")
         return 0
     if not no_backup:
@@ -179,6 +182,11 @@ async def _upgrade(url: str, file: Path | None, no_backup: bool) -> int:
             raise ToroError("this storage is backed up by its own tools: do so, and repeat this with --no-backup")
         target = file or Path(f"toro-schema-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup")
         await back_up(target, load(None, os.environ, {"storage": url}))
-    await care.upgrade(url)
-    click.echo(f"Upgraded from schema {found} to {known}.")
+    if found != known:
+        await care.upgrade(url)
+        click.echo(f"Upgraded from schema {found} to {known}.")
+    # Asked again, for the newer schema may have more to lay out.
+    if isinstance(care, Arranges) and (pending := await care.pending(url)):
+        await care.arrange(url)
+        click.echo(f"Done: {pending}.")
     return 0

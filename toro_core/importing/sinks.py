@@ -24,7 +24,7 @@ __all__ = ["CoreSink", "Outcome", "Sink", "StorageSink"]
 _AT_ONCE: Final = 16
 _TIMEOUT: Final = 60.0
 _FATAL: Final = frozenset(
-    {"DEADLINE_EXCEEDED", "INVALID_TOKEN", "STORAGE_FULL", "STORAGE_UNAVAILABLE", "UNAUTHENTICATED"}
+    {"DEADLINE_EXCEEDED", "INVALID_TOKEN", "OUTCOME_UNKNOWN", "STORAGE_FULL", "STORAGE_UNAVAILABLE", "UNAUTHENTICATED"}
 )
 """Reasons for which the rest of an import would fail too."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import itertools
 import os
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from toro_core.errors import ToroError
-from toro_core.plugins import STORAGE_GROUP, upkeep
+from toro_core.plugins import STORAGE_GROUP, open_storage, upkeep
 from toro_core.storage import GivesScratch
 from toro_core.testing.conformance import StorageConformance
 
@@ -82,10 +83,12 @@ class Report:
 def run(url: str, tell: Callable[[int], None], *, only: Collection[str] = (), volatile: bool = False) -> Report:
     """Run the suite on scratch areas beside a storage, telling how many tests have run.
 
-    `only` names groups, all where it is empty; `volatile` leaves out what is about opening again.
+    `only` names groups, all where it is empty; `volatile` leaves out what is about opening again. Raises ToroError, as the plugin
+    does, where no scratch area can be opened: that is no broken promise, and is said once instead of for each test.
     """
     scheme = url.partition("://")[0].lower()
     scratch = _scratch(url)
+    asyncio.run(_try(scratch))
     checked = Checked(scratch, only, volatile, tell, Report(scheme=scheme, plugin=_plugin(scheme), started=_now()))
     with tempfile.TemporaryDirectory(prefix="toro-check-") as folder:
         options = ("-p", "no:terminal", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "ignore")
@@ -166,6 +169,11 @@ def _scratch(url: str) -> _Scratch:
     if not isinstance(care, GivesScratch):
         raise ToroError("this plugin has no scratch areas: give a URL with {} where each test puts a name of its own")
     return lambda: care.scratch(url)
+
+
+async def _try(scratch: _Scratch) -> None:
+    async with scratch() as url, open_storage(url):
+        pass
 
 
 def _plugin(scheme: str) -> str:

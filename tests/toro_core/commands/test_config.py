@@ -47,3 +47,23 @@ def test_config_check_fails_where_a_server_would_not_start(
     (folder / "toro.toml").write_text(text)
     assert main(["config", "check"]) == 1
     assert f"Error: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://toro:s3cret@db1,db2:5433/toro", "postgresql://toro:***@db1,db2:5433/toro"),
+        ("postgresql://toro:p@s3/cret@db/toro", "postgresql://toro:***@db/toro"),
+        ("postgresql://db/toro?password=s3cret&sslmode=require", "postgresql://db/toro?password=***&sslmode=require"),
+        ("postgresql://db/toro?user=x&sslpassword=s3cret", "postgresql://db/toro?user=x&sslpassword=***"),
+        ("postgresql://db1:5432,db2:5433/toro", "postgresql://db1:5432,db2:5433/toro"),
+    ],
+)
+def test_no_part_of_a_password_in_a_storage_url_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, shown: str
+) -> None:
+    monkeypatch.setenv("TORO_STORAGE", url)
+    assert main(["config", "check"]) == 0
+    out = capsys.readouterr().out
+    assert f'storage = "{shown}"' in out
+    assert "s3" not in out
