@@ -19,13 +19,15 @@ from toro_core.importing.sources import Refused
 from toro_core.json import loads
 from toro_core.v1 import CallError
 
-__all__ = ["delete_listed"]
+__all__ = ["Deleted", "delete_listed", "deleted_in"]
 
 _REFUSED = "INVALID_ARGUMENT"
 """The code of a call that could not be understood; after others the rest would fail too."""
 
 
-class _Deleted(NamedTuple):
+class Deleted(NamedTuple):
+    """A resource, as `Type/id`, and where it is said to be deleted."""
+
     place: str
     name: str
 
@@ -38,7 +40,7 @@ async def delete_listed(folders: Iterable[Path], sink: Sink, report: Report, *, 
     for folder in folders:
         manifest = read_manifest(folder) if folder.is_dir() else None
         for path in manifest.deleted if manifest else ():
-            for one in _deleted_in(path):
+            for one in deleted_in(path):
                 refused = one if isinstance(one, Refused) else await _delete(one, sink, report)
                 if refused is not None:
                     report.refused.append(refused)
@@ -46,7 +48,7 @@ async def delete_listed(folders: Iterable[Path], sink: Sink, report: Report, *, 
                         return
 
 
-async def _delete(deleted: _Deleted, sink: Sink, report: Report) -> Refused | None:
+async def _delete(deleted: Deleted, sink: Sink, report: Report) -> Refused | None:
     try:
         report.deleted += await sink.delete(deleted.name)
     except CallError as error:
@@ -60,7 +62,7 @@ async def _delete(deleted: _Deleted, sink: Sink, report: Report) -> Refused | No
     return None
 
 
-def _deleted_in(path: Path) -> Iterator[_Deleted | Refused]:
+def deleted_in(path: Path) -> Iterator[Deleted | Refused]:
     """Yield the resources that a file of Bundles names as deleted, each as `Type/id`."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
@@ -71,7 +73,7 @@ def _deleted_in(path: Path) -> Iterator[_Deleted | Refused]:
         yield Refused(place=str(path), why=f"the file cannot be read: {error}")
 
 
-def _named(place: str, line: bytes) -> Iterator[_Deleted | Refused]:
+def _named(place: str, line: bytes) -> Iterator[Deleted | Refused]:
     try:
         entries: Any = loads(line).get("entry") or ()
     except ToroError as error:
@@ -84,4 +86,4 @@ def _named(place: str, line: bytes) -> Iterator[_Deleted | Refused]:
         request = entry.get("request") if isinstance(entry, dict) else None
         if isinstance(request, dict) and request.get("method") == "DELETE":
             url = str(request.get("url", ""))
-            yield _Deleted(place, "/".join(url.split("/")[-2:]) if "://" in url else url)
+            yield Deleted(place, "/".join(url.split("/")[-2:]) if "://" in url else url)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from toro_core.importing import Incoming, Refused, find_files, read_file
-from toro_core.importing.manifests import deleted_in, read_manifest
+from toro_core.importing.deletions import Deleted, deleted_in
+from toro_core.importing.manifests import read_manifest
 
 
 def resources(path: Path) -> list[dict[str, Any]]:
@@ -49,7 +50,12 @@ def test_of_a_bulk_export_the_files_that_its_manifest_names_are_found(tmp_path: 
     assert [path.name for path in find_files([tmp_path])] == ["b .ndjson", "a.ndjson.gz", "never-downloaded.ndjson"]
     found = read_manifest(tmp_path)
     assert found
-    assert [list(deleted_in(path)) for path in found.deleted] == [["Patient/1", "Patient/1"]]
+    (deleted,) = found.deleted
+    assert [(one.place, one.name if isinstance(one, Deleted) else None) for one in deleted_in(deleted)] == [
+        (f"{deleted}:1", "Patient/1"),
+        (f"{deleted}:3", None),
+        (f"{deleted}:4", "Patient/1"),
+    ]
     (tmp_path / "manifest.json").write_text('{"resourceType": "Patient"}')
     assert read_manifest(tmp_path) is None
 
@@ -159,4 +165,5 @@ def test_a_file_of_that_name_which_is_no_manifest_is_one_among_others(tmp_path: 
 def test_entries_of_deletions_that_are_no_objects_are_passed_over(tmp_path: Path) -> None:
     bundle = {"entry": [7, {"request": 7}, {"request": {"method": "DELETE", "url": "Patient/a"}}]}
     (tmp_path / "deleted.ndjson").write_text(json.dumps(bundle))
-    assert list(deleted_in(tmp_path / "deleted.ndjson")) == ["Patient/a"]
+    path = tmp_path / "deleted.ndjson"
+    assert list(deleted_in(path)) == [Deleted(f"{path}:1", "Patient/a")]
