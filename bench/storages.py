@@ -49,7 +49,7 @@ async def measure_storages(folder: Path, *, resources: int, repeats: int, rounds
         rows = await _measured(places, resources, repeats=repeats, rounds=rounds)
         if _SERVER:
             new = partial(places.new, _POSTGRES)
-            rows += await measure_copies(new, folder, resources=resources, rounds=rounds)
+            rows += await measure_copies(new, folder, resources=max(1, resources // 4), rounds=rounds)
         return rows
 
 
