@@ -24,7 +24,8 @@ def toro_storage(scheme: str) -> OpenStorage | None:
 def toro_upkeep(scheme: str) -> object | None:
     """Return what looks after storages of this scheme, or None.
 
-    It is asked for Finds, LooksOnly, Upgrades, Arranges, BacksUp, Stages and GivesScratch of `toro_core.storage`, and has what it can do.
+    It is asked for Finds, LooksOnly, Upgrades, Arranges, BacksUp, Stages and GivesScratch of `toro_core.storage`, and has what it
+    can do.
     """
 
 
