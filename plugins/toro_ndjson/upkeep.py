@@ -45,12 +45,8 @@ class NdjsonUpkeep:
         return await asyncio.to_thread(_looking, url, parse_location(url))
 
     async def exists(self, url: str) -> bool:
-        """Look for NDJSON, Toro's or others'."""
-        try:
-            await self.looking(url)
-        except Unsupported:
-            return False
-        return True
+        """Look for the folder."""
+        return await asyncio.to_thread(parse_location(url).path.is_dir)
 
     @asynccontextmanager
     async def scratch(self, url: str) -> AsyncIterator[str]:

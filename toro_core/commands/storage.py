@@ -53,13 +53,13 @@ async def _info(url: str) -> int:
     from toro_core.search.plan import SearchPlan
     from toro_core.storage import Arranges, LooksOnly, Upgrades
 
+    await check_storage(url)
     care = upkeep(url)
     if isinstance(care, LooksOnly):
         looking = await care.looking(url)
         if looking != url:
             click.echo("opened        read-only, so that looking makes nothing")
             url = looking
-    await check_storage(url)
     if isinstance(care, Upgrades):
         schema = await care.schema(url)
         newest = (

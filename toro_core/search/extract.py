@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final, TypeVar
 
 from toro_core.definitions import Definitions
@@ -17,7 +18,7 @@ from toro_core.json import JsonObject
 from toro_core.references import References
 from toro_core.search.convert import converter
 from toro_core.search.found import Convert, Found
-from toro_core.search.layout import Layout, Searchable, layout
+from toro_core.search.layout import Cell, Layout, Searchable, layout
 from toro_core.search.orders import Orders
 from toro_core.search.walk import Node, after
 from toro_core.storage import (
@@ -29,7 +30,7 @@ from toro_core.storage import (
 
 __all__ = ["Extractor"]
 
-_RULES: Final = "2"
+_RULES: Final = "3"
 """Counts the changes of what is extracted from the same definitions."""
 _Row = TypeVar("_Row")
 
@@ -112,27 +113,37 @@ class _Type:
         key = self.layout.key
         self._key = {part.param for part in searchables[key].parts} if key else None
         self._orders = Orders(self.layout.orders)
+        self._extractor = extractor
+        self._targets = _targets(searchables.values())
+        self._links: list[tuple[str, Run, Convert]] = [
+            (cell.name, closure(branch), self._converter(cell, branch))
+            for cell in self.layout.cells
+            if cell.type == "reference"
+            for branch in cell.branches
+        ]
+
+    @cached_property
+    def _walk(self) -> Convert:
+        """What walks a resource; made for the types that are indexed, as many are only looked through for references."""
         members = Node()
-        self._links: list[tuple[str, Run, Convert]] = []
-        targets = _targets(searchables.values())
         for cell in self.layout.cells:
             for branch in cell.branches:
-                convert = converter(
-                    cell.name,
-                    cell.type,
-                    branch.type,
-                    extractor.references,
-                    systems=extractor.systems(branch),
-                    targets=targets.get(cell.name, frozenset()),
-                    ordered=self._orders.of(cell.name, cell.type),
-                )
-                members.at(branch.path).converts.append(after(branch, convert))
-                if cell.type == "reference":
-                    self._links.append((cell.name, closure(branch), convert))
+                members.at(branch.path).converts.append(after(branch, self._converter(cell, branch)))
         for path, (group, inside) in self.layout.groups.items():
             node = members.at(path)
             node.group, node.members = group, inside
-        self._walk = members.compiled()
+        return members.compiled()
+
+    def _converter(self, cell: Cell, branch: Branch) -> Convert:
+        return converter(
+            cell.name,
+            cell.type,
+            branch.type,
+            self._extractor.references,
+            systems=self._extractor.systems(branch),
+            targets=self._targets.get(cell.name, frozenset()),
+            ordered=self._orders.of(cell.name, cell.type),
+        )
 
     def rows(self, resource: JsonObject) -> Rows:
         found = Found()
