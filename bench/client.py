@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from bench.corpus import url
+from toro_core.allocation import keep_freed_memory
 from toro_core.assembly import service_on
 from toro_core.auth.clients import Clients
 from toro_core.auth.signer import ASSERTION_TYPE, PrivateKey, new_client_key, read_private_key, sign_assertion
@@ -87,6 +88,7 @@ class InProcess:
 async def in_process(database: Path | str) -> AsyncIterator[InProcess]:
     """Open a database, or the storage of a URL, and a core on it."""
     settings = Settings(storage=url(database))
+    keep_freed_memory()  # as a server does
     async with open_storage(settings.storage) as storage:
         service = service_on(storage, settings)
         core = Core(LocalTransport(service))

@@ -11,9 +11,10 @@ _LARGEST: Final = 31 << 20
 
 
 def keep_freed_memory() -> None:
-    """Have a process that needs blocks of some megabytes again and again keep them, some 64 MB at most.
+    """Have a process that needs large blocks again and again keep them, some 64 MB at most.
 
-    glibc otherwise gives each back to the system and gets it again page by page, which takes a fifth of an export. It goes by the
-    largest block freed so far; this one's pages are never touched. Other C libraries do as they would.
+    glibc otherwise gives each back to the system and gets it again page by page, which takes a fifth of an export, and of a search
+    wherever its answer happens to end the heap. It goes by the largest block freed so far; this one's pages are never touched.
+    Other C libraries do as they would.
     """
     bytes(_LARGEST)

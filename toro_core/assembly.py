@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from toro_core.access import Access
+from toro_core.allocation import keep_freed_memory
 from toro_core.auth.authority import Authority
 from toro_core.binaries import SecurityContexts
 from toro_core.bulk.asking import Asking
@@ -56,6 +57,7 @@ __all__ = ["open_runner", "open_service", "service_on"]
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Open the storage the settings name and a service on it; close the storage at the end."""
+    keep_freed_memory()  # a page's memory is the next one's
     async with open_storage(settings.storage) as storage:
         definitions = await definitions_of(storage)
         async with announced(storage, definitions):

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _INLINE_SECONDS = 0.0025
 """How long a read may hold the event loop before it is stopped and begun again on a thread."""
-_COUNT_SECONDS = 0.002
+_COUNT_SECONDS = 0.001
 """The same for what is seldom quick: an exact total."""
 _INLINE_STEPS, _THREAD_STEPS = 1_000, 20_000
 """SQLite's steps between two looks at the clock, or at whether the caller still waits."""

@@ -64,7 +64,7 @@ class PageState:
     lenient: bool = False
     cursor: Cursor
     client: str
-    trail: tuple[Cursor, ...] = ()
+    trail: bytes = b""
 
 
 class _Key(NamedTuple):
@@ -84,7 +84,7 @@ class _Sealed(NamedTuple):
     cursor: Cursor
     parameters: _Parameters
     query: str
-    trail: tuple[Cursor, ...] = ()
+    trail: bytes = b""
 
 
 class PageTokens:

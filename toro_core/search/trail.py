@@ -15,22 +15,33 @@ START: Final[Cursor] = ()
 """Where the first page begins."""
 _BYTES: Final = 1000
 """What a way back may have in a token: some fifty pages by one sort key, ten by several long ones."""
+_LENGTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A page begins after `cursor`; `trail` has where earlier ones began, the last one last."""
+    """A page begins after `cursor`; `trail` has where earlier ones began, the last one last.
+
+    Each position is in MessagePack, with its length before and behind it: either end is taken off without reading the rest.
+    """
 
     cursor: Cursor = START
-    trail: tuple[Cursor, ...] = ()
+    trail: bytes = b""
 
     def onward(self, cursor: Cursor) -> Place:
         """Return where the next page begins, having forgotten what lies too far back."""
-        trail = (*self.trail, self.cursor)
-        while len(msgspec.msgpack.encode(trail)) > _BYTES:
-            trail = trail[1:]
+        passed = msgspec.msgpack.encode(self.cursor)
+        length = len(passed).to_bytes(_LENGTH)
+        trail = self.trail + length + passed + length
+        while len(trail) > _BYTES:
+            trail = trail[int.from_bytes(trail[:_LENGTH]) + 2 * _LENGTH :]
         return Place(cursor=cursor, trail=trail)
 
     def back(self) -> Place | None:
         """Return where the page before begins, None where that is not known."""
-        return Place(cursor=self.trail[-1], trail=self.trail[:-1]) if self.trail else None
+        if not self.trail:
+            return None
+        end = len(self.trail) - _LENGTH
+        start = end - int.from_bytes(self.trail[end:])
+        cursor = msgspec.msgpack.decode(self.trail[start:end], type=Cursor)
+        return Place(cursor=cursor, trail=self.trail[: start - _LENGTH])
