@@ -38,6 +38,7 @@ class Reader(Names):
     def begin(self) -> None:
         """Begin a snapshot, forgetting the last one's predicates."""
         self._predicates.clear()
+        self._asked = None
         self.failure = None
         self.connection.execute("BEGIN")
 

@@ -66,7 +66,7 @@ def texts(pid: int, wanted: Many) -> Node:
     )
     listing = Sql(
         "SELECT s.rid AS rid FROM json_each(?) x CROSS JOIN string s INDEXED BY string_folded"
-        f" ON s.param = ? AND {starts.format('')} WHERE {test}",
+        f" ON s.param = ? AND {starts.format('')}" + ("" if wanted.match == "starts" else f" WHERE {test}"),
         (values, pid),
     )
     return Node(where=where, listing=None if wanted.match == "contains" else listing)

@@ -207,8 +207,6 @@ def test_what_reads_makes_no_storage_where_there_is_none(
     arguments: tuple[str, ...],
     url: str,
 ) -> None:
-    if arguments[1] == "upgrade" and url.startswith("ndjson"):
-        pytest.skip("it has no schema")
     monkeypatch.chdir(tmp_path)
     assert main([part.format(url) for part in arguments]) == 1
     assert "There is no storage at this URL" in capsys.readouterr().err

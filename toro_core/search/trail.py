@@ -31,6 +31,8 @@ class Place:
     def onward(self, cursor: Cursor) -> Place:
         """Return where the next page begins, having forgotten what lies too far back."""
         passed = msgspec.msgpack.encode(self.cursor)
+        if len(passed) > _BYTES:
+            return Place(cursor=cursor)
         length = len(passed).to_bytes(_LENGTH)
         trail = self.trail + length + passed + length
         while len(trail) > _BYTES:

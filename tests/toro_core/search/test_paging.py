@@ -186,6 +186,13 @@ async def test_a_way_back_stays_short_and_ends_where_it_was_forgotten() -> None:
     assert 40 < len(steps) < 100
 
 
+def test_a_position_too_long_to_be_kept_ends_the_way_back() -> None:
+    long = Place().onward(("a",)).onward(("x" * 100_000,))
+    assert long.back() is not None
+    after = long.onward(("b",))
+    assert (after.cursor, after.back()) == (("b",), None)
+
+
 def test_a_short_walk_leads_back_to_where_it_began() -> None:
     third = Place().onward(("a",)).onward(("b",))
     second = third.back()
